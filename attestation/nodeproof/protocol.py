@@ -1,0 +1,132 @@
+"""What agent and operator say to each other over HTTPS, and how much of it.
+
+====================  =======================  =================================================
+request               answer                   meaning
+====================  =======================  =================================================
+POST /v1/challenges   ``ChallengeAnswer``      ask for a challenge (``ChallengeRequest``)
+POST /v1/evidence     ``EvidenceReceipt``      answer it (``EvidenceSubmission``)
+any of them, 4xx/5xx  ``Refusal``              why not, and when to come again
+====================  =======================  =================================================
+
+Every request carries ``Authorization: Bearer`` with the pod's ServiceAccount token. Bytes travel as
+base64 within JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from nodeproof.errors import MessageMalformed, MessageTooLarge, ProtocolUnsupported
+
+PROTOCOL_VERSION = 1
+"""What this release speaks; an operator serves this version and the one before it."""
+
+SUPPORTED_VERSIONS = frozenset({1})
+"""What an operator of this release accepts from agents."""
+
+CHALLENGES_PATH = "/v1/challenges"
+EVIDENCE_PATH = "/v1/evidence"
+
+TOKEN_AUDIENCE = "nodeproof"  # noqa: S105 - an audience, not a secret
+"""The audience of agents' tokens: useless against the API server, and theirs against us."""
+
+MAX_REQUEST_BYTES = 128 * 1024
+"""The largest body an operator reads: a 64 KiB certificate table in base64, and the rest."""
+
+MAX_ANSWER_BYTES = 64 * 1024
+"""The largest body an agent reads."""
+
+MAX_CERTIFICATE_TABLE_BYTES = 64 * 1024
+"""The largest certificate table that is looked at; hosts hand out four to sixteen KiB."""
+
+MAX_BOOT_ID_LENGTH = 64
+"""Characters; Linux gives 36."""
+
+
+class ChallengeRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """Ask for a challenge; who asks is in the token."""
+
+    protocol: int
+
+
+class ChallengeAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """One signed challenge (``nodeproof.challenge``), at most 4,096 bytes."""
+
+    challenge: bytes
+
+
+class EvidenceSubmission(msgspec.Struct, frozen=True, rename="camel"):
+    """Evidence: a report over the challenge, and the certificates that the platform gave with it.
+
+    ``certificates`` is the platform's certificate table as the host provides it (AMD 56421, GHCB,
+    extended guest request), or empty.
+    """
+
+    protocol: int
+    challenge: bytes
+    boot_id: str = msgspec.field(name="bootID")
+    report: bytes
+    certificates: bytes = b""
+
+
+class EvidenceReceipt(msgspec.Struct, frozen=True, rename="camel"):
+    """The evidence is genuine and stored. Whether it is acceptable is the policies' matter."""
+
+    sequence: int
+    next_seconds: float
+    """When to attest again, seconds from now, jitter included."""
+
+
+class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a request was not accepted: the error's reason and facts."""
+
+    reason: str
+    message: str
+    expected: str = ""
+    observed: str = ""
+    retry_after_seconds: int | None = None
+
+
+Message = TypeVar(
+    "Message",
+    ChallengeRequest,
+    ChallengeAnswer,
+    EvidenceSubmission,
+    EvidenceReceipt,
+    Refusal,
+)
+
+encode = msgspec.json.Encoder().encode
+
+
+def decode(data: bytes, kind: type[Message], *, limit: int = MAX_REQUEST_BYTES) -> Message:
+    """Return the message in an HTTP body.
+
+    Raises:
+        MessageTooLarge: The body is longer than ``limit`` bytes.
+        MessageMalformed: It is not such a message.
+        ProtocolUnsupported: It is one of a protocol version that is not served.
+    """
+    if len(data) > limit:
+        raise MessageTooLarge(
+            "the body is too large", expected=f"at most {limit} bytes", observed=f"{len(data)}"
+        )
+    try:
+        message = msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageMalformed(f"the body is not a valid {kind.__name__}") from error
+    _check_version(message)
+    return message
+
+
+def _check_version(message: object) -> None:
+    if not isinstance(message, ChallengeRequest | EvidenceSubmission):
+        return
+    if message.protocol not in SUPPORTED_VERSIONS:
+        raise ProtocolUnsupported(
+            "this operator does not serve that protocol version",
+            expected=f"one of {sorted(SUPPORTED_VERSIONS)}",
+            observed=str(message.protocol),
+        )
