@@ -1,0 +1,267 @@
+"""What is deployed: names agreed upon, least rights, hardened pods."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nodeproof import protocol
+from nodeproof.policy import decode_policy, decode_reference_values
+from nodeproof_agent import settings as agent_settings
+from nodeproof_operator import settings as operator_settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NAMESPACE = "nodeproof-system"
+GATE = "nodeproof.node-restriction.kubernetes.io/"
+CLUSTER_SCOPED = {
+    "Namespace",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "RuntimeClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "AttestationPolicy",
+    "ReferenceValueSet",
+}
+
+Manifest = dict[str, Any]
+
+
+def load() -> list[Manifest]:
+    files = sorted(DEPLOY.rglob("*.yaml"))
+    return [each for path in files for each in yaml.safe_load_all(path.read_text())]
+
+
+MANIFESTS = load()
+
+
+def find(kind: str, name: str) -> Manifest:
+    (only,) = [
+        each for each in MANIFESTS if each["kind"] == kind and each["metadata"]["name"] == name
+    ]
+    return only
+
+
+def pod_spec(kind: str, name: str) -> Manifest:
+    return dict(find(kind, name)["spec"]["template"]["spec"])
+
+
+AGENT = pod_spec("DaemonSet", "nodeproof-agent")
+OPERATOR = pod_spec("Deployment", "nodeproof-operator")
+WORKLOADS = [pytest.param(AGENT, id="agent"), pytest.param(OPERATOR, id="operator")]
+RULES = [
+    rule for each in MANIFESTS if each["kind"] in {"Role", "ClusterRole"} for rule in each["rules"]
+]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda each: each["metadata"]["name"])
+def test_everything_lives_in_our_namespace(manifest: Manifest) -> None:
+    expected = None if manifest["kind"] in CLUSTER_SCOPED else NAMESPACE
+    assert manifest["metadata"].get("namespace") == expected
+
+
+def test_nothing_is_deployed_twice() -> None:
+    keys = [(each["kind"], each["metadata"]["name"]) for each in MANIFESTS]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_no_right_is_a_wildcard(rule: Manifest) -> None:
+    assert not [each for values in rule.values() for each in values if "*" in each]
+
+
+def test_no_right_reaches_a_nodes_status_or_removes_nodes() -> None:
+    for rule in RULES:
+        assert "nodes/status" not in rule["resources"]
+        if "nodes" in rule["resources"]:
+            assert set(rule["verbs"]) == {"get", "list", "watch", "patch"}
+
+
+def test_secrets_and_config_maps_are_reached_by_name_only() -> None:
+    reached = {
+        (resource, name)
+        for rule in RULES
+        for resource in rule["resources"]
+        if resource in {"secrets", "configmaps"}
+        for name in rule.get("resourceNames", ["any"])
+    }
+    assert reached == {
+        ("secrets", "nodeproof-challenge-keys"),
+        ("secrets", "nodeproof-serving-certificate"),
+        ("configmaps", "nodeproof-challenge-keys"),
+        ("configmaps", "nodeproof-ca"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Secret", "nodeproof-challenge-keys"),
+        ("Secret", "nodeproof-serving-certificate"),
+        ("ConfigMap", "nodeproof-challenge-keys"),
+        ("ConfigMap", "nodeproof-ca"),
+    ],
+)
+def test_what_the_operator_fills_is_there_and_empty(kind: str, name: str) -> None:
+    assert not {"data", "stringData", "immutable"} & set(find(kind, name))
+
+
+def test_only_the_operator_is_bound_to_a_role() -> None:
+    subjects = [
+        (subject["kind"], subject["name"], subject["namespace"])
+        for each in MANIFESTS
+        if each["kind"].endswith("RoleBinding")
+        for subject in each["subjects"]
+    ]
+    assert set(subjects) == {("ServiceAccount", "nodeproof-operator", NAMESPACE)}
+
+
+@pytest.mark.parametrize("name", ["nodeproof-operator", "nodeproof-agent"])
+def test_no_account_hands_out_its_token_unasked(name: str) -> None:
+    assert find("ServiceAccount", name)["automountServiceAccountToken"] is False
+
+
+def test_every_admission_policy_is_bound_and_fails_closed() -> None:
+    policies = [each for each in MANIFESTS if each["kind"] == "ValidatingAdmissionPolicy"]
+    assert len(policies) == 3
+    for policy in policies:
+        binding = find("ValidatingAdmissionPolicyBinding", policy["metadata"]["name"])
+        assert binding["spec"]["policyName"] == policy["metadata"]["name"]
+        assert "Deny" in binding["spec"]["validationActions"]
+        assert policy["spec"]["failurePolicy"] == "Fail"
+
+
+def test_every_refusal_of_a_policy_is_a_403_with_words() -> None:
+    for policy in MANIFESTS:
+        if policy["kind"] == "ValidatingAdmissionPolicy":
+            for rule in policy["spec"]["validations"]:
+                assert rule["message"]
+                assert rule["reason"] == "Forbidden"
+
+
+def test_no_expression_names_the_subresource_plainly() -> None:
+    """On the main resource that key does not exist, and every Node write would be refused."""
+    text = (DEPLOY / "admission.yaml").read_text()
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert not re.search(r"request\.subResource", code)
+
+
+def test_the_agents_token_is_for_us_only_and_short_lived() -> None:
+    (token,) = [
+        source["serviceAccountToken"]
+        for volume in AGENT["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+    ]
+    assert token["audience"] == protocol.TOKEN_AUDIENCE
+    assert 600 <= token["expirationSeconds"] <= 3600
+
+
+def test_the_agent_gets_no_token_for_the_api_server() -> None:
+    assert AGENT["serviceAccountName"] == "nodeproof-agent"
+    assert AGENT["automountServiceAccountToken"] is False
+
+
+def test_the_agent_runs_whatever_the_taints() -> None:
+    assert AGENT["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_the_agents_ca_may_come_later_than_the_pod() -> None:
+    (ca,) = [each["configMap"] for each in AGENT["volumes"] if "configMap" in each]
+    assert ca == {"name": "nodeproof-ca"}
+
+
+def test_the_operator_tolerates_our_taint_with_every_effect() -> None:
+    assert {"key": "nodeproof.dev/unattested", "operator": "Exists"} in OPERATOR["tolerations"]
+
+
+def test_the_operator_does_not_run_as_root() -> None:
+    assert OPERATOR["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_operator_is_probed_on_its_metrics_port() -> None:
+    (container,) = OPERATOR["containers"]
+    probes = [container[each]["httpGet"] for each in ("readinessProbe", "livenessProbe")]
+    assert probes == [
+        {"path": "/readyz", "port": "metrics"},
+        {"path": "/healthz", "port": "metrics"},
+    ]
+
+
+def test_the_agent_understands_its_arguments() -> None:
+    (container,) = AGENT["containers"]
+    settings = agent_settings.parse(container["args"], {})
+    mounts = {each["mountPath"] for each in container["volumeMounts"]}
+    files = (settings.token_file.parent, settings.ca_file.parent, settings.provider.machine)
+    assert {str(each) for each in files} == mounts
+    assert settings.metrics_address.port == container["ports"][0]["containerPort"]
+
+
+def test_the_operator_understands_its_arguments() -> None:
+    (container,) = OPERATOR["containers"]
+    settings = operator_settings.parse(container["args"], {})
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert settings.namespace == NAMESPACE
+    assert ports == {"https": settings.listen.port, "metrics": settings.metrics_listen.port}
+
+
+@pytest.mark.parametrize("spec", WORKLOADS)
+def test_containers_are_hardened(spec: Manifest) -> None:
+    (container,) = spec["containers"]
+    settings = spec.get("securityContext", {}) | container["securityContext"]
+    assert settings["allowPrivilegeEscalation"] is False
+    assert settings["readOnlyRootFilesystem"] is True
+    assert settings["capabilities"] == {"drop": ["ALL"]}
+    assert settings["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+
+
+@pytest.mark.parametrize("spec", WORKLOADS)
+def test_every_mount_has_its_volume(spec: Manifest) -> None:
+    (container,) = spec["containers"]
+    assert {each["name"] for each in container["volumeMounts"]} == {
+        each["name"] for each in spec["volumes"]
+    }
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [find("DaemonSet", "nodeproof-agent"), find("Deployment", "nodeproof-operator")],
+    ids=lambda each: each["kind"],
+)
+def test_selectors_match_their_pods(manifest: Manifest) -> None:
+    wanted = manifest["spec"]["selector"]["matchLabels"].items()
+    assert wanted <= manifest["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_the_service_leads_to_the_operators_ports() -> None:
+    service = find("Service", "nodeproof-operator")["spec"]
+    (container,) = OPERATOR["containers"]
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert {each["targetPort"]: each["port"] for each in service["ports"]} == ports
+    labels = find("Deployment", "nodeproof-operator")["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= labels.items()
+
+
+def test_the_runtime_class_selects_by_the_example_policys_label() -> None:
+    policy = find("AttestationPolicy", "confidential")
+    selector = find("RuntimeClass", "attested")["scheduling"]["nodeSelector"]
+    assert selector == {GATE + policy["metadata"]["name"]: "true"}
+
+
+def test_the_runtime_class_tolerates_nothing() -> None:
+    assert "tolerations" not in find("RuntimeClass", "attested")["scheduling"]
+
+
+def test_the_examples_can_be_read() -> None:
+    stored = {"uid": "uid", "generation": 1}
+    policy, values = (
+        find("AttestationPolicy", "confidential"),
+        find("ReferenceValueSet", "node-images"),
+    )
+    decoded = decode_policy(policy | {"metadata": policy["metadata"] | stored})
+    known = decode_reference_values(values | {"metadata": values["metadata"] | stored})
+    assert decoded.spec.reference_value_set_names == (known.name,)
