@@ -1,0 +1,160 @@
+"""What AMD's certificates look like (57230 and 58369, certificate definitions; RFC 5280).
+
+Checked on each certificate by itself, before anybody asks who signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
+
+from nodeproof.errors import ChainInvalid
+from nodeproof.sevsnp.certificates import INTERMEDIATES, Certificate, Role, common_name
+
+SALT_SIZE = 48
+"""Bytes of salt in AMD's RSASSA-PSS signatures: as many as SHA-384 has."""
+
+RSA_KEY_SIZE = 4096
+"""Bits of an ARK, ASK or ASVK."""
+
+RSA_EXPONENT = 65537
+"""Public exponent of an ARK, ASK or ASVK."""
+
+NAME_ATTRIBUTES: Mapping[x509.ObjectIdentifier, str] = MappingProxyType(
+    {
+        NameOID.ORGANIZATIONAL_UNIT_NAME: "Engineering",
+        NameOID.COUNTRY_NAME: "US",
+        NameOID.LOCALITY_NAME: "Santa Clara",
+        NameOID.STATE_OR_PROVINCE_NAME: "CA",
+        NameOID.ORGANIZATION_NAME: "Advanced Micro Devices",
+    }
+)
+"""What stands before the common name in each subject and issuer, in AMD's order."""
+
+_BIT_STRING = bytes.fromhex("0382020100")
+"""Tag, length and unused bits of a signature of ``RSA_KEY_SIZE`` in DER (X.690, section 8.6)."""
+
+_PATH_LENGTHS: Mapping[Role, int | None] = MappingProxyType(
+    {
+        Role.ARK: None,
+        Role.ASK: 0,
+        Role.ASVK: 0,
+    }
+)
+_KNOWN_CRITICAL = (x509.BasicConstraints, x509.KeyUsage)
+
+
+def signature_padding() -> PSS:
+    """Return the padding of every signature on AMD's certificates."""
+    return PSS(mgf=MGF1(SHA384()), salt_length=SALT_SIZE)
+
+
+def check_profile(certificate: Certificate) -> None:
+    """Check a certificate against AMD's profile of its role; a VEK's extensions are read elsewhere.
+
+    Raises:
+        ChainInvalid: It differs from the profile.
+    """
+    _require(certificate, "X.509 version", x509.Version.v3.name, certificate.version.name)
+    _check_names(certificate)
+    _check_algorithm(certificate)
+    _check_unsigned(certificate)
+    if certificate.role in INTERMEDIATES:
+        _check_leaf_key(certificate)
+    else:
+        _check_ca_key(certificate)
+        _check_ca_extensions(certificate)
+
+
+def issuer_role(role: Role) -> Role:
+    """Return who signs certificates of this role; the ARK signs itself."""
+    return INTERMEDIATES.get(role, Role.ARK)
+
+
+def _check_names(certificate: Certificate) -> None:
+    role, product = certificate.role, certificate.product
+    names = (
+        ("subject", certificate.subject, common_name(role, product)),
+        ("issuer", certificate.issuer, common_name(issuer_role(role), product)),
+    )
+    for what, name, expected in names:
+        wanted = {**NAME_ATTRIBUTES, NameOID.COMMON_NAME: expected}
+        found = {attribute.oid: attribute.value for attribute in name}
+        if found != wanted or len(list(name)) != len(wanted):
+            raise ChainInvalid(
+                f"the {what} of the {role} certificate is not AMD's",
+                expected=f"CN={expected} of Advanced Micro Devices",
+                observed=name.rfc4514_string()[:256],
+            )
+
+
+def _check_algorithm(certificate: Certificate) -> None:
+    found = certificate.algorithm
+    as_wanted = (
+        found.oid == SignatureAlgorithmOID.RSASSA_PSS
+        and isinstance(found.hash, SHA384)
+        and found.parameters == signature_padding()
+    )
+    wanted = f"RSASSA-PSS with SHA-384, MGF1 with SHA-384, {SALT_SIZE} bytes of salt"
+    _require(certificate, "signature algorithm", wanted, wanted if as_wanted else "another")
+
+
+def _check_unsigned(certificate: Certificate) -> None:
+    """Check that what stands around the signed bytes can be nothing else.
+
+    The algorithm outside must be the one inside, to the byte (RFC 5280, section 4.1.1.2); the
+    signature is a whole number of bytes. A certificate is then unchanged if its signature is good.
+    """
+    outside = certificate.der.partition(certificate.signed)[2]
+    algorithm, marker, _ = outside.partition(_BIT_STRING + certificate.signature)
+    exact = bool(marker) and algorithm in certificate.signed
+    _require(certificate, "unsigned bytes", "DER", "DER" if exact else "another encoding")
+
+
+def _check_leaf_key(certificate: Certificate) -> None:
+    key = certificate.public_key
+    on_curve = isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP384R1)
+    _require(certificate, "key", "EC on P-384", "EC on P-384" if on_curve else "another")
+
+
+def _check_ca_key(certificate: Certificate) -> None:
+    key = certificate.public_key
+    observed = "another kind of key"
+    if isinstance(key, RSAPublicKey):
+        observed = f"RSA {key.key_size}, exponent {key.public_numbers().e}"
+    _require(certificate, "key", f"RSA {RSA_KEY_SIZE}, exponent {RSA_EXPONENT}", observed)
+
+
+def _check_ca_extensions(certificate: Certificate) -> None:
+    constraints = usage = False
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints):
+            wanted = x509.BasicConstraints(ca=True, path_length=_PATH_LENGTHS[certificate.role])
+            constraints = extension.critical and value == wanted
+        elif isinstance(value, x509.KeyUsage):
+            usage = extension.critical and value.key_cert_sign
+        elif extension.critical:
+            _require(certificate, "critical extension", "none", extension.oid.dotted_string)
+    _require(certificate, "basicConstraints", "as of AMD's CA", _fits(constraints))
+    _require(certificate, "keyUsage", "as of AMD's CA", _fits(usage))
+
+
+def _fits(fits: bool) -> str:  # noqa: FBT001 - a fact to be put into words, not a switch
+    return "as of AMD's CA" if fits else "different or missing"
+
+
+def _require(certificate: Certificate, what: str, expected: str, observed: str) -> None:
+    if observed != expected:
+        raise ChainInvalid(
+            f"the {certificate.role} certificate breaks AMD's profile: {what}",
+            expected=expected,
+            observed=observed,
+        )

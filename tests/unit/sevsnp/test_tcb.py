@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nodeproof.errors import ReportMalformed
+from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TURIN_LAYOUT, TCBLayout, TCBVersion, decode_tcb
+
+TURIN = TCBVersion(fmc=1, bootloader=2, tee=3, snp=4, microcode=5)
+
+
+def test_milan_has_no_fmc() -> None:
+    tcb = decode_tcb(bytes.fromhex("04000000000018db"), MILAN_LAYOUT)
+    assert tcb == TCBVersion(fmc=None, bootloader=4, tee=0, snp=0x18, microcode=0xDB)
+
+
+def test_turin_begins_with_the_fmc() -> None:
+    assert decode_tcb(bytes.fromhex("0102030400000005"), TURIN_LAYOUT) == TURIN
+
+
+@pytest.mark.parametrize(
+    ("layout", "position"),
+    [
+        *((MILAN_LAYOUT, position) for position in (2, 3, 4, 5)),
+        *((TURIN_LAYOUT, position) for position in (4, 5, 6)),
+    ],
+)
+def test_refuses_reserved_bytes_of_a_tcb(layout: TCBLayout, position: int) -> None:
+    raw = bytearray(8)
+    raw[position] = 1
+    with pytest.raises(ReportMalformed, match="reserved"):
+        decode_tcb(bytes(raw), layout)
+
+
+def test_a_version_reaches_itself() -> None:
+    assert TURIN.reaches(TURIN)
+
+
+@pytest.mark.parametrize("name", ["fmc", "bootloader", "tee", "snp", "microcode"])
+def test_every_component_counts_for_itself(name: str) -> None:
+    newer = TCBVersion(fmc=9, bootloader=9, tee=9, snp=9, microcode=9)
+    assert newer.reaches(TURIN)
+    assert not replace(newer, **{name: 0}).reaches(TURIN)
+
+
+def test_text_leaves_out_what_a_product_has_not() -> None:
+    assert str(replace(TURIN, fmc=None)) == "bootloader=2 tee=3 snp=4 microcode=5"
