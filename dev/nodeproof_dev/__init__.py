@@ -1,0 +1,13 @@
+"""A real Kubernetes control plane on one machine, with stand-in nodes: for demo, tests and play.
+
+Never part of a wheel. From the bottom up::
+
+    build        the one binary with every Kubernetes component, built once per content
+    process      a child process that cannot outlive us, with its log
+    pki          the cluster's certificates
+    api          a small synchronous client of the API server
+    controlplane etcd, API server, controller manager and scheduler, started and stopped
+    node         a stand-in kubelet with the node's own identity
+    installation nodeproof itself: CRDs, RBAC, policies, and the operator's process
+    cluster      all of it, kept running until Ctrl-C
+"""

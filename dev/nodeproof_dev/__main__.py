@@ -1,0 +1,62 @@
+"""The commands behind the Makefile's demo, cluster and test targets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodeproof.errors import NodeproofError
+from nodeproof_dev import build, cluster, demo
+
+_DESCRIPTION = "Play with nodeproof on a real control plane that is built and started here."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the process's exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        return _run(given)
+    except KeyboardInterrupt:
+        print("\nstopped; nothing is left running", file=sys.stderr)
+        return 130
+    except NodeproofError as error:
+        print(f"nodeproof: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.command == "build":
+        build.controlplane_binary()
+    elif given.command == "cluster":
+        cluster.run(given.directory)
+    else:
+        demo.run(given.directory, keep=given.keep)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nodeproof_dev", description=_DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build the control plane's binary, if it is not there yet")
+    for name, purpose in (
+        ("demo", "attest four nodes, see one fail and return"),
+        ("cluster", "leave a cluster with nodeproof running until Ctrl-C"),
+    ):
+        command = commands.add_parser(name, help=purpose)
+        command.add_argument(
+            "--directory",
+            type=Path,
+            default=None,
+            help="where logs, kubeconfigs and data go; default: a temporary directory",
+        )
+        if name == "demo":
+            command.add_argument(
+                "--keep", action="store_true", help="keep the cluster running until Ctrl-C"
+            )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
