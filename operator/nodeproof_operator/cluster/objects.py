@@ -1,0 +1,96 @@
+"""Where the objects that the operator touches live in the API, and what they are called."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from nodeproof.policy import GROUP, VERSION
+
+OPERATOR = "nodeproof-operator"
+"""The operator's Lease, Service and ServiceAccount."""
+
+AGENT = "nodeproof-agent"
+"""The agent's DaemonSet and ServiceAccount."""
+
+CHALLENGE_KEYS = "nodeproof-challenge-keys"
+"""Secret with the challenge keys, and ConfigMap with their public halves for auditors."""
+
+SERVING_CERTIFICATE = "nodeproof-serving-certificate"
+"""Secret with the CA and certificate of the evidence service."""
+
+CA_BUNDLE = "nodeproof-ca"
+"""ConfigMap whose ``ca.crt`` agents trust."""
+
+GATE_PREFIX = "nodeproof.node-restriction.kubernetes.io/"
+"""Labels under it can be set by no kubelet (admission plugin NodeRestriction)."""
+
+GATE_VALUE = "true"
+
+TAINT_KEY = "nodeproof.dev/unattested"
+
+NODES = "/api/v1/nodes"
+CLUSTER_IDENTITY = "/api/v1/namespaces/kube-system"
+"""The UID of this namespace is the cluster's identity, by common use."""
+TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+_OURS = f"/apis/{GROUP}/{VERSION}"
+POLICIES = f"{_OURS}/attestationpolicies"
+REFERENCE_VALUE_SETS = f"{_OURS}/referencevaluesets"
+NODE_ATTESTATIONS = f"{_OURS}/nodeattestations"
+
+
+def node(name: str) -> str:
+    """Return the path of a Node."""
+    return f"{NODES}/{_part(name)}"
+
+
+def node_attestation(name: str) -> str:
+    """Return the path of the NodeAttestation of the Node with this name."""
+    return f"{NODE_ATTESTATIONS}/{_part(name)}"
+
+
+def policy(name: str) -> str:
+    """Return the path of an AttestationPolicy."""
+    return f"{POLICIES}/{_part(name)}"
+
+
+def custom_resource_definition(plural: str) -> str:
+    """Return the path of the CRD of one of our kinds, by the kind's plural."""
+    return f"{CRDS}/{_part(plural)}.{GROUP}"
+
+
+def pod(namespace: str, name: str) -> str:
+    """Return the path of a Pod."""
+    return f"/api/v1/namespaces/{_part(namespace)}/pods/{_part(name)}"
+
+
+def secret(namespace: str, name: str) -> str:
+    """Return the path of a Secret."""
+    return f"/api/v1/namespaces/{_part(namespace)}/secrets/{_part(name)}"
+
+
+def config_map(namespace: str, name: str) -> str:
+    """Return the path of a ConfigMap."""
+    return f"/api/v1/namespaces/{_part(namespace)}/configmaps/{_part(name)}"
+
+
+def daemon_set(namespace: str, name: str) -> str:
+    """Return the path of a DaemonSet."""
+    return f"/apis/apps/v1/namespaces/{_part(namespace)}/daemonsets/{_part(name)}"
+
+
+def leases(namespace: str) -> str:
+    """Return the path of a namespace's Leases."""
+    return f"/apis/coordination.k8s.io/v1/namespaces/{_part(namespace)}/leases"
+
+
+def lease(namespace: str, name: str) -> str:
+    """Return the path of a Lease."""
+    return f"{leases(namespace)}/{_part(name)}"
+
+
+def _part(name: str) -> str:
+    """Return a name that stays one part of a path, wherever it came from."""
+    return quote(name, safe="")
