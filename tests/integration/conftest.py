@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cases.node_rules import node_rules_lifted as lifted
+from cases.policy_case import PolicyCase
 from nodeproof.sevsnp.simulator import SimulatedMachine
+from nodeproof.sevsnp.simulator.processor import MEASUREMENT
 from nodeproof_dev.attester import EvidenceClient, HandDrivenAttester
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.installation import Installation
@@ -121,11 +126,34 @@ def attester(
 ) -> Callable[..., HandDrivenAttester]:
     """Makes attesters, each on a node of its own whose agent's pod is bound and waiting."""
 
-    def made(suffix: str = "a", labels: dict[str, str] | None = None) -> HandDrivenAttester:
+    def made(
+        suffix: str = "a", labels: dict[str, str] | None = None, **launch: Any
+    ) -> HandDrivenAttester:
         name = f"{unique_name}-{suffix}"
         node = join(name, labels={CASE_LABEL: unique_name} | (labels or {}))
         plane.admin.wait_for(AGENT_PODS, lambda pods: run_on(pods, {name}))
-        machine = SimulatedMachine.load(platforms.machine(name))
-        return HandDrivenAttester(client, node, machine)
+        machine = SimulatedMachine.load(platforms.machine(name, **launch))
+        # The machine is in the boot that the Node states.
+        return HandDrivenAttester(client, node, replace(machine, boot_id=node.boot_id))
 
     return made
+
+
+@pytest.fixture
+def case(
+    plane: ControlPlane, nodeproof_operator: OperatorProcess, unique_name: str
+) -> Iterator[PolicyCase]:
+    """This test's policies, which select its attesters; one launch measurement is good."""
+    assert nodeproof_operator.running
+    made = PolicyCase(plane.admin, unique_name, {CASE_LABEL: unique_name})
+    made.reference_values(MEASUREMENT)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def node_rules_lifted(plane: ControlPlane, installation: Installation) -> Iterator[None]:
+    """The cluster without our admission rules for Nodes, for one test."""
+    assert installation is not None
+    with lifted(plane):
+        yield

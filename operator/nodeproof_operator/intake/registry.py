@@ -1,0 +1,175 @@
+"""Where answers become evidence: at most once, whoever else writes at the same time.
+
+The only memory of intake is the node's NodeAttestation. Every write is conditional on the
+resourceVersion that was judged; when somebody else was first, the judgement is made anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nodeproof.challenge import Challenge
+from nodeproof.errors import ChallengeSuperseded, Overloaded, VerificationError
+from nodeproof.evidence import VerifiedEvidence
+from nodeproof.protocol import EvidenceSubmission
+from nodeproof.result import MAX_FACT_LENGTH, LastRefusal, StoredEvidence
+from nodeproof_operator.cluster.errors import Conflict, NotFound
+from nodeproof_operator.cluster.records import Records
+from nodeproof_operator.cluster.views import Record
+from nodeproof_operator.intake.errors import API_RETRY_SECONDS, deferred_on_api_trouble
+
+MAX_TRIES = 5
+"""Writes of one answer: others write a NodeAttestation a few times in a round at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A submission together with its challenge, which is ours."""
+
+    submission: EvidenceSubmission
+    challenge: Challenge
+
+    @property
+    def sequence(self) -> int:
+        """The sequence that this answer has, or would have, as stored evidence."""
+        return self.challenge.sequence + 1
+
+    def is_stored_in(self, record: Record) -> bool:
+        """Whether the record's evidence is this very submission."""
+        stored = record.status.evidence
+        return stored is not None and (
+            (stored.sequence, stored.challenge, stored.boot_id, stored.report)
+            == (
+                self.sequence,
+                self.submission.challenge,
+                self.submission.boot_id,
+                self.submission.report,
+            )
+        )
+
+    def evidence(self, verified: VerifiedEvidence) -> StoredEvidence:
+        """Return what is stored: the submission, with only the certificates that counted."""
+        return StoredEvidence(
+            sequence=self.sequence,
+            challenge=self.submission.challenge,
+            boot_id=self.submission.boot_id,
+            report=self.submission.report,
+            certificates=verified.claims.chain,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Keeps every Node's newest evidence and refusal.
+
+    Attributes:
+        records: The NodeAttestations.
+    """
+
+    records: Records
+
+    async def ensure(self, node_name: str, node_uid: str) -> Record:
+        """Return the record of a Node, made if there is none.
+
+        Raises:
+            Overloaded: The API server cannot be asked now.
+        """
+        with deferred_on_api_trouble():
+            return await self.records.ensure(node_name, node_uid)
+
+    async def current(self, answer: Answer) -> Record:
+        """Return the record that ``answer`` may change, or has changed already.
+
+        Raises:
+            ChallengeSuperseded: The record is another one, or holds newer evidence.
+            Overloaded: The API server cannot be asked now.
+        """
+        asked = answer.challenge
+        with deferred_on_api_trouble():
+            try:
+                record = await self.records.read(asked.subject.node_name)
+            except NotFound:
+                raise ChallengeSuperseded("the node's NodeAttestation is gone") from None
+        if record.uid != asked.node_attestation_uid:
+            raise ChallengeSuperseded(
+                "the node's NodeAttestation was made anew",
+                expected=asked.node_attestation_uid,
+                observed=record.uid,
+            )
+        if record.status.sequence != asked.sequence and not answer.is_stored_in(record):
+            raise ChallengeSuperseded(
+                "other evidence has been accepted since",
+                expected=f"sequence {record.status.sequence}",
+                observed=f"sequence {asked.sequence}",
+            )
+        return record
+
+    async def store(self, record: Record, answer: Answer, verified: VerifiedEvidence) -> None:
+        """Store genuine evidence in the record that was judged, or in what has become of it.
+
+        Raises:
+            ChallengeSuperseded: Other evidence was accepted in the meantime.
+            Overloaded: The API server cannot be asked now, or others write all the time.
+        """
+        evidence = answer.evidence(verified)
+        for _ in range(MAX_TRIES):
+            if answer.is_stored_in(record):
+                return
+            with deferred_on_api_trouble():
+                try:
+                    await self.records.write_evidence(record, evidence)
+                except (Conflict, NotFound):
+                    record = await self.current(answer)
+                else:
+                    return
+        raise _busy()
+
+    async def refuse(
+        self, record: Record, answer: Answer, error: VerificationError, now: datetime
+    ) -> None:
+        """Record that an authentic answer is not genuine; each challenge counts once.
+
+        Raises:
+            ChallengeSuperseded: Other evidence was accepted in the meantime.
+            Overloaded: The API server cannot be asked now, or others write all the time.
+        """
+        for _ in range(MAX_TRIES):
+            if _counted(record, answer):
+                return
+            with deferred_on_api_trouble():
+                try:
+                    await self.records.write_refusal(record, _refusal(record, error, now))
+                except (Conflict, NotFound):
+                    record = await self.current(answer)
+                else:
+                    return
+        raise _busy()
+
+
+def _counted(record: Record, answer: Answer) -> bool:
+    """Whether a refusal is recorded that is newer than this answer's challenge.
+
+    Two refusals in a row are held against a node, so an answer that is sent twice because the reply
+    was lost must not count as two.
+    """
+    last = record.status.last_refusal
+    return last is not None and last.time >= answer.challenge.issued_time
+
+
+def _refusal(record: Record, error: VerificationError, now: datetime) -> LastRefusal:
+    last = record.status.last_refusal
+    return LastRefusal(
+        time=now,
+        reason=error.reason,
+        message=error.message[:MAX_FACT_LENGTH],
+        consecutive=last.consecutive + 1 if last else 1,
+        expected=error.expected[:MAX_FACT_LENGTH],
+        observed=error.observed[:MAX_FACT_LENGTH],
+    )
+
+
+def _busy() -> Overloaded:
+    return Overloaded(
+        "the NodeAttestation is being written all the time", retry_after_seconds=API_RETRY_SECONDS
+    )
