@@ -37,8 +37,9 @@ class VerifiedEvidence:
     boot_id: str
 
     def expiration_time(self, maximum_age_seconds: int) -> datetime:
-        """Return when this evidence is too old; its age counts from the challenge."""
-        return self.challenge.issued_time + timedelta(seconds=maximum_age_seconds)
+        """Return when this evidence is too old, in whole seconds; age counts from the challenge."""
+        end = self.challenge.issued_time + timedelta(seconds=maximum_age_seconds)
+        return end.replace(microsecond=0)
 
 
 def verify_answer(

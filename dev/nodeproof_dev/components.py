@@ -89,10 +89,16 @@ class Components:
         begun = time.monotonic()
         self._start(self.etcd, begun)
         self._start(self.api_server, begun)
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            rest = (self.controller_manager, self.scheduler)
-            for done in [pool.submit(self._start, each, begun) for each in rest]:
-                done.result()
+        self._start_controllers(begun)
+
+    def restart_controllers(self) -> None:
+        """Start controller manager and scheduler anew, and wait until they work.
+
+        When the API server was away for ten seconds they try again half a minute later at worst.
+        """
+        for each in (self.controller_manager, self.scheduler):
+            each.kill()
+        self._start_controllers(time.monotonic())
 
     def stop(self) -> None:
         """Stop everything at the same time; nothing of the data is needed any more."""
@@ -100,6 +106,12 @@ class Components:
         stop_all([child for each in clients for child in each.children], STOP_SECONDS)
         self.etcd.kill()
         shutil.rmtree(self._data, ignore_errors=True)
+
+    def _start_controllers(self, begun: float) -> None:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            rest = (self.controller_manager, self.scheduler)
+            for done in [pool.submit(self._start, each, begun) for each in rest]:
+                done.result()
 
     def _start(self, component: Server, begun: float) -> None:
         component.start()

@@ -184,6 +184,16 @@ class ControlPlane:
         finally:
             self.api_server.start()
 
+    def restart_controllers(self) -> None:
+        """Start controller manager and scheduler anew.
+
+        After a long absence of the API server they would stay idle for up to half a minute.
+
+        Raises:
+            NotPossible: The cluster is not ours.
+        """
+        self._components("its controllers cannot be restarted").restart_controllers()
+
     def _components(self, consequence: str) -> Components:
         if self._own is None:
             raise NotPossible(

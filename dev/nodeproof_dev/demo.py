@@ -116,6 +116,7 @@ class Story:
             self._wait_judged(name, status)
         self._wait(objects.attestation(SILENT), lambda natt: objects.attested(natt) == "Unknown")
         self._wait(objects.node(SILENT), objects.taint_effect)
+        self._wait(objects.policy(), lambda it: objects.attested_count(it) == 1)
         self.narrator.fact(f"all four judged within {time.monotonic() - began:.1f} s")
         self._kubectl("get", "attestationpolicies")
         self._kubectl("get", "nodeattestations")
@@ -158,6 +159,7 @@ class Story:
     def metrics_tell_the_same(self) -> None:
         """Scrape the operator and show what a dashboard would."""
         self.narrator.chapter("What Prometheus sees")
+        self._wait(objects.policy(), lambda it: objects.attested_count(it) == 1)
         for line in narration.summarise_metrics(f"{self.operator.metrics_url}/metrics"):
             self.narrator.fact(line)
 

@@ -38,6 +38,16 @@ def attestation(name: str) -> str:
     return f"{_GROUP}/nodeattestations/{name}"
 
 
+def policy() -> str:
+    """Return the path of the demo's AttestationPolicy."""
+    return f"{_GROUP}/attestationpolicies/{POLICY}"
+
+
+def attested_count(policy_object: Object) -> int:
+    """Return how many Nodes pass a policy, by its status; -1 while it has none."""
+    return int(policy_object.get("status", {}).get("attestedNodes", -1))
+
+
 def served_kinds(api: Api) -> list[str]:
     """Return the kinds that the API server serves for nodeproof."""
     resources = api.get(_GROUP)["resources"]

@@ -18,6 +18,7 @@ CORE = ""
 OURS = "nodeproof.dev"
 EXTENSIONS = "apiextensions.k8s.io"
 LEASES = "coordination.k8s.io"
+EVENTS = "events.k8s.io"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ NEEDED = [
     Right("create", "authentication.k8s.io", "tokenreviews", namespace=""),
     Right("get", CORE, "pods", "an-agent"),
     Right("get", "apps", "daemonsets", "nodeproof-agent"),
+    Right("create", EVENTS, "events", namespace="default"),
     Right("create", LEASES, "leases"),
     Right("get", LEASES, "leases", "nodeproof-operator"),
     Right("update", LEASES, "leases", "nodeproof-operator"),
@@ -81,6 +83,9 @@ DANGEROUS = [
     Right("get", CORE, "configmaps", "another"),
     Right("list", CORE, "pods"),
     Right("get", CORE, "pods", namespace="default"),
+    Right("create", EVENTS, "events", namespace="kube-system"),
+    Right("patch", EVENTS, "events", namespace="default"),
+    Right("get", CORE, "events", namespace="default"),
     *(Right(verb, CORE, "pods") for verb in ("create", "patch", "delete")),
     Right("create", CORE, "pods/exec"),
     Right("create", CORE, "pods/eviction"),

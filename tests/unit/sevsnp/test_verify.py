@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
+from cases.verifying import check
 from fakes import simulated
 from nodeproof.errors import (
     CertificateMalformed,
@@ -26,31 +24,17 @@ from nodeproof.policy import SignerKind
 from nodeproof.sevsnp.certificates import Role
 from nodeproof.sevsnp.extensions import AMD_ARC
 from nodeproof.sevsnp.products import CPUID, Product
-from nodeproof.sevsnp.roots import AMD_ROOTS, TrustAnchor
+from nodeproof.sevsnp.roots import AMD_ROOTS
 from nodeproof.sevsnp.simulator import SimulatedAuthority, SimulatedMachine, SimulatedProcessor
 from nodeproof.sevsnp.simulator.encoding import encode_tcb
-from nodeproof.sevsnp.simulator.issuing import Signer, issue_ca, issue_vek, vcek_extensions
+from nodeproof.sevsnp.simulator.issuing import Signer, issue_vek, vcek_extensions
 from nodeproof.sevsnp.simulator.processor import DEBUG_POLICY
 from nodeproof.sevsnp.tcb import TCBVersion
-from nodeproof.sevsnp.verify import VerifiedReport, verify
+from nodeproof.sevsnp.verify import VerifiedReport
 
 NOW = simulated.NOW
 QUESTION = bytes(range(64))
 CSP = b"CN=cc-test.example"
-
-
-def check(
-    report: bytes,
-    certificates: Iterable[bytes],
-    *,
-    anchors: Iterable[TrustAnchor] | None = None,
-    now: datetime = NOW,
-    report_data: bytes | None = None,
-) -> VerifiedReport:
-    """Verify with all simulated roots pinned, unless told otherwise."""
-    if anchors is None:
-        anchors = [simulated.authority(product).anchor() for product in Product]
-    return verify(report, certificates, anchors=tuple(anchors), now=now, report_data=report_data)
 
 
 def endorse(machine: SimulatedMachine, **changes: bytes) -> tuple[bytes, ...]:
@@ -335,67 +319,6 @@ class TestCertificates:
         for pool in ([forged, *stranger], [*stranger, forged]):
             with pytest.raises(EndorsementMismatch):
                 check(machine.attest(QUESTION), pool)
-
-
-class TestVLEK:
-    """Reports signed with a key that a cloud provider loaded: no chip, but a provider."""
-
-    @pytest.fixture
-    def certificates(
-        self, authority: SimulatedAuthority, machine: SimulatedMachine
-    ) -> tuple[bytes, ...]:
-        return self.issue(authority, machine, {f"{AMD_ARC}.5": bytes((0x16, len(CSP))) + CSP})
-
-    def issue(
-        self, authority: SimulatedAuthority, machine: SimulatedMachine, more: dict[str, bytes]
-    ) -> tuple[bytes, ...]:
-        """Return VLEK, ASVK and ARK; the ASVK has the key of the ASK, which no rule forbids."""
-        extensions = vcek_extensions(machine.product, machine.chip_id, machine.processor.tcb)
-        del extensions[f"{AMD_ARC}.4"]
-        root = Signer(machine.product, authority.ark_key, NOW)
-        asvk = issue_ca(Role.ASVK, authority.ask_key.public_key(), root)
-        signer = replace(root, key=authority.ask_key)
-        key = machine.processor.vcek_key.public_key()
-        vlek = issue_vek(Role.VLEK, key, extensions | more, signer)
-        return vlek, asvk.public_bytes(Encoding.DER), authority.ark
-
-    def report(self, machine: SimulatedMachine, **changes: Any) -> bytes:
-        vlek: dict[str, Any] = {"key_info": 1 << 2, "chip_id": bytes(64)}
-        return simulated.report(machine, **vlek | changes)
-
-    def test_names_the_provider(
-        self,
-        machine: SimulatedMachine,
-        authority: SimulatedAuthority,
-        certificates: tuple[bytes, ...],
-    ) -> None:
-        anchor = replace(authority.anchor(), simulated=False)
-        claims = check(self.report(machine), certificates, anchors=[anchor])
-        assert claims.signer is SignerKind.VLEK
-        assert claims.csp_id == CSP.decode()
-
-    def test_a_vcek_does_not_stand_for_it(self, machine: SimulatedMachine) -> None:
-        with pytest.raises(EndorsementsMissing, match="expected a VLEK certificate"):
-            check(self.report(machine), machine.processor.certificates)
-
-    def test_it_does_not_stand_for_a_vcek(
-        self, machine: SimulatedMachine, certificates: tuple[bytes, ...]
-    ) -> None:
-        with pytest.raises(EndorsementsMissing, match="expected a VCEK certificate"):
-            check(machine.attest(QUESTION), certificates)
-
-    def test_the_report_names_no_chip(
-        self, machine: SimulatedMachine, certificates: tuple[bytes, ...]
-    ) -> None:
-        report = self.report(machine, chip_id=machine.chip_id)
-        with pytest.raises(EndorsementMismatch, match="CHIP_ID under a VLEK"):
-            check(report, certificates)
-
-    def test_refuses_a_vlek_without_provider(
-        self, machine: SimulatedMachine, authority: SimulatedAuthority
-    ) -> None:
-        with pytest.raises(EndorsementMismatch, match="names a cloud provider"):
-            check(self.report(machine), self.issue(authority, machine, {}))
 
 
 def test_every_refusal_tells_a_reason_of_the_catalogue(machine: SimulatedMachine) -> None:

@@ -1,0 +1,216 @@
+"""The operator's parts and how they are joined; nothing runs in here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import SystemRandom
+
+from nodeproof.policy import FreshnessRules, Policy
+from nodeproof.sevsnp.roots import AMD_ROOTS, TrustAnchor
+from nodeproof_operator.cluster.fleet import Fleet
+from nodeproof_operator.cluster.gateway import Gateway, Json, list_all
+from nodeproof_operator.cluster.kinds import Kind
+from nodeproof_operator.cluster.lease import LeaseElector
+from nodeproof_operator.cluster.objects import OPERATOR
+from nodeproof_operator.cluster.records import Records
+from nodeproof_operator.cluster.secrets import SealedStore
+from nodeproof_operator.enforcement.board import Board, expirations, fleet_states
+from nodeproof_operator.enforcement.events import EventPoster
+from nodeproof_operator.enforcement.expiry import Sweep
+from nodeproof_operator.enforcement.policies import PolicyReporter
+from nodeproof_operator.enforcement.queue import WorkQueue
+from nodeproof_operator.enforcement.reconcile import Reconciler
+from nodeproof_operator.enforcement.term import Term
+from nodeproof_operator.enforcement.verification import StoredVerifier
+from nodeproof_operator.enforcement.writer import Gate, Writer
+from nodeproof_operator.intake.admission import (
+    ADDRESS_RATE,
+    NODE_RATE,
+    RateLimiter,
+    RefusedTokens,
+)
+from nodeproof_operator.intake.challenges import Keyring
+from nodeproof_operator.intake.identity import Authenticator
+from nodeproof_operator.intake.registry import Registry
+from nodeproof_operator.intake.server import Intake
+from nodeproof_operator.intake.service import EvidenceService
+from nodeproof_operator.intake.serving import service_names
+from nodeproof_operator.intake.tls import CertificateFiles, SharedCertificate
+from nodeproof_operator.intake.verification import VerificationPool
+from nodeproof_operator.leader import Leader
+from nodeproof_operator.metrics import Metrics
+from nodeproof_operator.settings import Settings
+
+REPROOF_THREADS = 2
+"""For evidence that is verified again; it takes half a millisecond and is remembered."""
+
+
+def utc_now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The assembled operator."""
+
+    metrics: Metrics
+    keyring: Keyring
+    certificate: SharedCertificate | CertificateFiles
+    intake: Intake
+    fleet: Fleet
+    elector: LeaseElector
+    leader: Leader
+
+    def deliver(self, kind: Kind, event_type: str | None, body: Json) -> None:
+        """Take in one watch event."""
+        for key in self.fleet.observe(kind, event_type, body):
+            self.leader.note(key)
+
+
+def assemble(settings: Settings, gateway: Gateway, cluster_uid: str) -> Parts:
+    """Return all parts, joined; call it in the event loop that will run them."""
+    metrics, fleet = Metrics(), Fleet()
+    metrics.describe_build(simulated_allowed=bool(settings.simulated_anchors))
+    store = SealedStore(gateway, settings.namespace)
+    keyring = Keyring(store, utc_now, time.monotonic)
+    # The elector tells the leader, whose terms ask the elector before they write: late bound.
+    elector = LeaseElector(
+        gateway,
+        namespace=settings.namespace,
+        identity=settings.identity,
+        on_started=lambda: leader.begin(),  # noqa: PLW0108 - see above
+        on_stopped=lambda: leader.end(),  # noqa: PLW0108 - see above
+    )
+    verifier = StoredVerifier(
+        cluster_uid, keyring, _anchors(settings), ThreadPoolExecutor(REPROOF_THREADS, "reproof")
+    )
+    terms = Terms(settings.identity, gateway, metrics, fleet, verifier, elector)
+    leader = Leader(terms.build, metrics.show_leadership)
+    service = _service(settings, gateway, cluster_uid, keyring, fleet, metrics)
+    return Parts(
+        metrics=metrics,
+        keyring=keyring,
+        certificate=_certificate(settings, store),
+        intake=Intake(service, RateLimiter(ADDRESS_RATE, time.monotonic), metrics),
+        fleet=fleet,
+        elector=elector,
+        leader=leader,
+    )
+
+
+def _service(
+    settings: Settings,
+    gateway: Gateway,
+    cluster_uid: str,
+    keyring: Keyring,
+    fleet: Fleet,
+    metrics: Metrics,
+) -> EvidenceService:
+    refused = RefusedTokens(time.monotonic)
+    return EvidenceService(
+        cluster_uid=cluster_uid,
+        authenticator=Authenticator(gateway, settings.namespace, refused, utc_now),
+        node_limiter=RateLimiter(NODE_RATE, time.monotonic),
+        keyring=keyring,
+        registry=Registry(Records(gateway)),
+        pool=VerificationPool(metrics.verification.observe),
+        anchors=_anchors(settings),
+        interval_seconds=lambda: _interval_seconds(fleet),
+        clock=utc_now,
+        random=SystemRandom(),
+    )
+
+
+def _interval_seconds(fleet: Fleet) -> int:
+    """Return how often nodes attest: as the most demanding policy says."""
+    policies = [each for each in fleet.policies().values() if isinstance(each, Policy)]
+    return min(
+        (each.spec.freshness.interval_seconds for each in policies),
+        default=FreshnessRules().interval_seconds,
+    )
+
+
+def _anchors(settings: Settings) -> Sequence[TrustAnchor]:
+    return (*AMD_ROOTS, *settings.simulated_anchors)
+
+
+def _certificate(settings: Settings, store: SealedStore) -> SharedCertificate | CertificateFiles:
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        return CertificateFiles(settings.tls_certificate, settings.tls_key)
+    names = service_names(OPERATOR, settings.namespace, settings.advertise_names)
+    return SharedCertificate(store, names, utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Builds what leads: queue, gate, reconciler and the rest, anew for every term."""
+
+    identity: str
+    gateway: Gateway
+    metrics: Metrics
+    fleet: Fleet
+    verifier: StoredVerifier
+    elector: LeaseElector
+
+    def build(self) -> Term:
+        """Return a term that remembers nothing: another replica may have led in between."""
+        gate, board, random = Gate(self.elector), Board(), SystemRandom()
+        queue = WorkQueue(time.monotonic, random)
+        records, events = Records(self.gateway), EventPoster(self.gateway, self.identity, utc_now)
+        sweep = Sweep(
+            queue,
+            gate,
+            relist=self._relist,
+            names=lambda: self._names(board),
+            clock=time.monotonic,
+            sleep=asyncio.sleep,
+            random=random,
+        )
+        reconciler = Reconciler(
+            fleet=self.fleet,
+            verifier=self.verifier,
+            records=records,
+            writer=self._writer(gate),
+            board=board,
+            clock=utc_now,
+            announce=events.announce,
+        )
+        reporter = self._reporter(gate, board, records)
+        return Term(gate, queue, sweep, reconciler.reconcile, (reporter.run, events.run))
+
+    def _writer(self, gate: Gate) -> Writer:
+        return Writer(
+            self.gateway,
+            gate,
+            clock=utc_now,
+            count=self.metrics.count_write,
+            observe=lambda body: self.fleet.observe(Kind.NODE, None, body),
+        )
+
+    def _reporter(self, gate: Gate, board: Board, records: Records) -> PolicyReporter:
+        return PolicyReporter(
+            self.fleet,
+            board,
+            records,
+            publish=lambda seen: self.metrics.set_fleet(fleet_states(seen), expirations(seen)),
+            clock=utc_now,
+            sleep=asyncio.sleep,
+            may_write=gate.check,
+        )
+
+    async def _relist(self) -> None:
+        for kind in Kind:
+            self.fleet.replace(kind, await list_all(self.gateway, kind.path))
+
+    def _names(self, board: Board) -> Iterable[str]:
+        return {
+            *self.fleet.nodes(),
+            *self.fleet.records(),
+            *(each.node_name for each in board),
+        }

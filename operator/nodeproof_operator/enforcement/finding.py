@@ -1,0 +1,133 @@
+"""What can be said of a Node's evidence before any policy is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from nodeproof.challenge import CLOCK_SKEW
+from nodeproof.errors import IdentityMismatch, NodeproofError, PolicyInvalid
+from nodeproof.evidence import VerifiedEvidence
+from nodeproof.policy import ReferenceValueSet
+from nodeproof.result import (
+    MAX_FACT_LENGTH,
+    REFUSALS_UNTIL_FALSE,
+    LastRefusal,
+    Outcome,
+    Reason,
+)
+from nodeproof_operator.cluster.views import NodeView, Record
+from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
+from nodeproof_operator.enforcement.selection import Policies
+
+Proof = VerifiedEvidence | NodeproofError | None
+"""What verifying the stored evidence came to: a proof, the reason why not, or no evidence."""
+
+ReferenceValues = Mapping[str, ReferenceValueSet | PolicyInvalid]
+"""All ReferenceValueSets by name; one that cannot be read is represented by its error."""
+
+KEY_RECHECK = timedelta(seconds=30)
+"""When to ask again for a challenge key that is unknown: another replica may just have made it."""
+
+_MAX_BOOT_ID = 64
+"""Characters of a boot ID in a message: the Node's own is whatever its kubelet writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a Node is judged by."""
+
+    node: NodeView
+    record: Record | None
+    """The NodeAttestation of this very Node, by UID."""
+    proof: Proof
+    policies: Policies
+    reference_values: ReferenceValues
+    now: datetime
+    passes: Mapping[str, datetime] = field(default_factory=dict)
+    """When the last pass ends that this process saw for itself, by policy."""
+    known_record_uid: str = ""
+    """UID of the NodeAttestation when this process looked last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An outcome, why, and when time alone may change it."""
+
+    outcome: Outcome
+    reason: Reason
+    message: str
+    recheck_time: datetime | None = None
+
+
+def failed(reason: Reason, text: str) -> Finding:
+    """Return a finding against the Node; a long text is cut."""
+    return Finding(Outcome.FAILED, reason, text[:MAX_FACT_LENGTH])
+
+
+def unknown(reason: Reason, text: str) -> Finding:
+    """Return a finding that leaves the question open; a long text is cut."""
+    return Finding(Outcome.UNKNOWN, reason, text[:MAX_FACT_LENGTH])
+
+
+def examine(case: Case) -> Finding | VerifiedEvidence:
+    """Return the evidence if it proves something, else why not, whatever the policy."""
+    refusal = _last_refusal(case)
+    if refusal is not None and refusal.consecutive >= REFUSALS_UNTIL_FALSE:
+        text = f"{refusal.consecutive} submissions in a row were not genuine: {_tell(refusal)}"
+        return failed(Reason.NOT_GENUINE, text)
+    if case.proof is None:
+        return _no_evidence(refusal)
+    if isinstance(case.proof, NodeproofError):
+        return _refuted(case.proof, case.now)
+    return _from_the_future(case.proof, case.now) or case.proof
+
+
+def rebooted(node: NodeView, proof: VerifiedEvidence) -> Finding | None:
+    """Return that the Node states another boot than its evidence, if it states one."""
+    if node.boot_id in {"", proof.boot_id}:
+        return None
+    text = (
+        f"the Node has rebooted: its evidence is of boot {proof.boot_id[:_MAX_BOOT_ID]}, "
+        f"it states boot {node.boot_id[:_MAX_BOOT_ID]}"
+    )
+    return unknown(Reason.NODE_REBOOTED, text)
+
+
+def _no_evidence(refusal: LastRefusal | None) -> Finding:
+    text = "no evidence of this Node has been accepted yet"
+    if refusal is not None:
+        text += f"; the last submission was not genuine: {_tell(refusal)}"
+    return unknown(Reason.NO_EVIDENCE, text)
+
+
+def _refuted(error: NodeproofError, now: datetime) -> Finding:
+    if isinstance(error, ChallengeKeyUnknown):
+        finding = unknown(Reason.NO_EVIDENCE, f"the stored evidence counts no more: {error}")
+        return replace(finding, recheck_time=now + KEY_RECHECK)
+    if isinstance(error, IdentityMismatch):
+        return failed(Reason.IDENTITY_MISMATCH, f"the stored evidence is not this Node's: {error}")
+    text = f"the stored evidence is not shown to be genuine: {error.reason}: {error}"
+    return failed(Reason.NOT_GENUINE, text)
+
+
+def _from_the_future(proof: VerifiedEvidence, now: datetime) -> Finding | None:
+    # Only our own keys can have dated it, so the replicas' clocks disagree. Believing it would let
+    # it live too long; calling it a crime would evict pods for our own fault.
+    begins = proof.challenge.issued_time - CLOCK_SKEW
+    if begins <= now:
+        return None
+    text = "the evidence is dated in the future: compare the clocks where the operator runs"
+    return Finding(Outcome.UNKNOWN, Reason.NO_EVIDENCE, text, recheck_time=begins)
+
+
+def _last_refusal(case: Case) -> LastRefusal | None:
+    return case.record.status.last_refusal if case.record else None
+
+
+def _tell(refusal: LastRefusal) -> str:
+    told = f"{refusal.reason}: {refusal.message}"
+    if refusal.expected or refusal.observed:
+        told += f" (expected {refusal.expected}, observed {refusal.observed})"
+    return told

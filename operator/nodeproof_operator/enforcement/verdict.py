@@ -1,0 +1,193 @@
+"""What one policy says about one Node, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from nodeproof.appraisal import Appraisal, appraise
+from nodeproof.errors import PolicyInvalid
+from nodeproof.evidence import VerifiedEvidence
+from nodeproof.policy import EnforcementRules, Policy, ReferenceValueSet
+from nodeproof.result import MAX_FACT_LENGTH, FailedCheck, Outcome, Reason
+from nodeproof_operator.enforcement.finding import (
+    Case,
+    Finding,
+    ReferenceValues,
+    examine,
+    failed,
+    rebooted,
+    unknown,
+)
+from nodeproof_operator.enforcement.selection import Selection
+
+VERIFIERS_TROUBLE = frozenset({Reason.POLICY_INVALID, Reason.REFERENCE_VALUES_MISSING})
+"""Reasons that are not the node's doing: they never make its taint stronger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one policy says about one Node."""
+
+    policy_name: str
+    generation: int
+    """The policy's; 0 if it cannot be read."""
+    enforced: bool
+    finding: Finding
+    rules: EnforcementRules
+    signer: str = ""
+    passed_checks: int = 0
+    failed_checks: tuple[FailedCheck, ...] = ()
+    had_passed: bool = False
+    """The evidence is acceptable but for its age, the Node's boot or its labels."""
+    had_failed: bool = False
+    """The Node has left the policy's selector with evidence that is not acceptable."""
+    expiration_time: datetime | None = None
+    """When the pass ends that this verdict states or, in the verifier's trouble, still rests on."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Passed, Failed or Unknown."""
+        return self.finding.outcome
+
+    @property
+    def reason(self) -> Reason:
+        """Why."""
+        return self.finding.reason
+
+    @property
+    def passed(self) -> bool:
+        """Whether the Node passes."""
+        return self.outcome is Outcome.PASSED
+
+    @property
+    def verifiers_trouble(self) -> bool:
+        """Whether the reason is none of the node's doing."""
+        return self.reason in VERIFIERS_TROUBLE
+
+
+def judge(selection: Selection, case: Case) -> Verdict:
+    """Return what a policy says about the Node of this case.
+
+    A failed check outweighs age, boot and labels. A kubelet can bring those about, and nothing it
+    does may improve what its evidence has earned.
+    """
+    verdict = _judge_evidence(selection, case)
+    return _left_behind(verdict) if selection.left else verdict
+
+
+def _judge_evidence(selection: Selection, case: Case) -> Verdict:
+    examined = examine(case)
+    if isinstance(examined, Finding):
+        return _verdict(selection, examined)
+    silence = rebooted(case.node, examined)
+    policy = selection.policy
+    if isinstance(policy, PolicyInvalid):
+        text = f"policy {selection.name} cannot be applied: {policy}"
+        return _in_trouble(selection, silence or unknown(Reason.POLICY_INVALID, text), case)
+    if fault := missing_values(policy, case.reference_values):
+        trouble = unknown(Reason.REFERENCE_VALUES_MISSING, fault)
+        return _in_trouble(selection, silence or trouble, case)
+    return _appraised(selection, policy, examined, silence, case)
+
+
+def _left_behind(verdict: Verdict) -> Verdict:
+    had_failed = verdict.outcome is Outcome.FAILED
+    text = (
+        f"the Node's labels have left the selector of policy {verdict.policy_name}; "
+        "delete its NodeAttestation if that is meant"
+    )
+    if had_failed:
+        text += f"; {verdict.finding.message}"
+    finding = unknown(Reason.SELECTOR_LEFT, text)
+    return replace(verdict, finding=finding, had_failed=had_failed)
+
+
+def _verdict(selection: Selection, finding: Finding) -> Verdict:
+    policy = selection.policy
+    if isinstance(policy, PolicyInvalid):
+        return Verdict(selection.name, 0, selection.enforced, finding, EnforcementRules())
+    rules = policy.spec.enforcement
+    return Verdict(selection.name, policy.generation, selection.enforced, finding, rules)
+
+
+def _in_trouble(selection: Selection, finding: Finding, case: Case) -> Verdict:
+    verdict = _verdict(selection, finding)
+    if not verdict.verifiers_trouble:
+        return verdict
+    # A pass that this process saw stands until it ends; what a status says of one is no ground.
+    return replace(verdict, expiration_time=case.passes.get(selection.name))
+
+
+def _appraised(
+    selection: Selection,
+    policy: Policy,
+    proof: VerifiedEvidence,
+    silence: Finding | None,
+    case: Case,
+) -> Verdict:
+    values = _readable(policy, case.reference_values)
+    appraisal = appraise(proof.claims, policy, values, case.now)
+    end = proof.expiration_time(policy.spec.freshness.maximum_age_seconds)
+    if not appraisal.passed:
+        finding = _check_failed(appraisal)
+    else:
+        finding = silence or _by_age(policy, end, case.now)
+    return replace(
+        _verdict(selection, replace(finding, recheck_time=_next_change(values, case.now))),
+        signer=str(proof.claims.signer),
+        passed_checks=len(appraisal.checks) - len(appraisal.failed),
+        failed_checks=_failed_checks(appraisal),
+        had_passed=appraisal.passed,
+        expiration_time=end if appraisal.passed else None,
+    )
+
+
+def _by_age(policy: Policy, end: datetime, now: datetime) -> Finding:
+    if end <= now:
+        age = policy.spec.freshness.maximum_age_seconds
+        text = f"policy {policy.name}: the newest evidence is older than {age} s"
+        return unknown(Reason.EXPIRED, text)
+    return Finding(Outcome.PASSED, Reason.ATTESTED, f"passes policy {policy.name}")
+
+
+def missing_values(policy: Policy, reference_values: ReferenceValues) -> str:
+    """Return, in one sentence, which of a policy's ReferenceValueSets is not to be had; or ''."""
+    for name in policy.spec.reference_value_set_names:
+        values = reference_values.get(name)
+        if values is None:
+            return f"ReferenceValueSet {name} of policy {policy.name} does not exist"
+        if isinstance(values, PolicyInvalid):
+            return f"ReferenceValueSet {name} of policy {policy.name} cannot be read: {values}"
+    return ""
+
+
+def _readable(policy: Policy, reference_values: ReferenceValues) -> list[ReferenceValueSet]:
+    found = (reference_values.get(name) for name in policy.spec.reference_value_set_names)
+    return [each for each in found if isinstance(each, ReferenceValueSet)]
+
+
+def _next_change(values: list[ReferenceValueSet], now: datetime) -> datetime | None:
+    """Return when the next reference value ends: what passes now may fail then."""
+    ends = (
+        measurement.expiration_time
+        for each in values
+        for measurement in each.measurements
+        if measurement.expiration_time is not None and measurement.expiration_time > now
+    )
+    return min(ends, default=None)
+
+
+def _check_failed(appraisal: Appraisal) -> Finding:
+    facts = "; ".join(
+        f"check {each.id} failed: expected {each.expected}, observed {each.observed}"
+        for each in appraisal.failed
+    )
+    return failed(Reason.CHECK_FAILED, f"policy {appraisal.policy_name}: {facts}")
+
+
+def _failed_checks(appraisal: Appraisal) -> tuple[FailedCheck, ...]:
+    return tuple(
+        FailedCheck(each.id, each.expected[:MAX_FACT_LENGTH], each.observed[:MAX_FACT_LENGTH])
+        for each in appraisal.failed
+    )

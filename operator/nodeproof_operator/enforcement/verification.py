@@ -1,0 +1,132 @@
+"""Stored evidence verified again before it counts, and remembered by Node.
+
+Nothing is read back from a status as true: whoever can write a status would otherwise write
+results. Verifying takes half a millisecond; what was verified before is known by its digest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from typing import Protocol
+
+from nodeproof.challenge import Challenge, PublicKeys, read
+from nodeproof.errors import (
+    ChallengeError,
+    ChallengeForged,
+    NodeproofError,
+    VerificationError,
+)
+from nodeproof.evidence import Holder, VerifiedEvidence, verify_stored
+from nodeproof.result import StoredEvidence
+from nodeproof.sevsnp.roots import TrustAnchor
+from nodeproof_operator.cluster.views import NodeView, Record
+from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
+from nodeproof_operator.enforcement.finding import Proof
+
+CAPACITY = 8192
+"""Nodes whose outcome is remembered, about 8 KiB each: more than one cluster holds."""
+
+
+class Keys(Protocol):
+    """The challenge keys in force (``intake.challenges.Keyring``)."""
+
+    def public_keys(self) -> PublicKeys:
+        """Return the keys known now."""
+        ...
+
+    async def open(self, data: bytes) -> Challenge:
+        """Open a challenge, reading the keys anew if its own is not among them."""
+        ...
+
+
+_Outcome = VerifiedEvidence | NodeproofError
+
+
+class StoredVerifier:
+    """Verifies evidence from NodeAttestations.
+
+    Args:
+        cluster_uid: This cluster, as challenges name it.
+        keys: Where the challenge keys come from.
+        anchors: The pinned roots, simulated ones included if they are allowed.
+        executor: Threads for signatures, so that the event loop does not wait for them.
+    """
+
+    def __init__(
+        self, cluster_uid: str, keys: Keys, anchors: Sequence[TrustAnchor], executor: Executor
+    ) -> None:
+        self._cluster_uid = cluster_uid
+        self._keys = keys
+        self._anchors = tuple(anchors)
+        self._executor = executor
+        self._known: OrderedDict[Holder, tuple[str, _Outcome]] = OrderedDict()
+
+    async def prove(self, node: NodeView, record: Record | None) -> Proof:
+        """Return what the evidence in a Node's record proves about this Node, or why it does not.
+
+        Raises:
+            Overloaded: The keys have not been read yet: nothing is said about the evidence.
+        """
+        if record is None or record.status.evidence is None:
+            return None
+        holder = Holder(self._cluster_uid, node.name, node.uid, record.uid)
+        try:
+            return await self.verify(record.status.evidence, holder)
+        except (ChallengeError, VerificationError) as error:
+            return error
+
+    async def verify(self, evidence: StoredEvidence, holder: Holder) -> VerifiedEvidence:
+        """Return what the evidence proves about its holder.
+
+        Raises:
+            ChallengeKeyUnknown: No key in force signed the challenge; asked anew every time.
+            ChallengeError: The challenge is not ours, or not for this holder.
+            VerificationError: The report is not genuine or answers something else.
+            Overloaded: The keys have not been read yet: nothing is said about the evidence.
+        """
+        keys = await self._keys_for(evidence)
+        outcome = self._recall(evidence, holder)
+        if outcome is None:
+            outcome = await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._try, evidence, holder, keys
+            )
+            self._remember(evidence, holder, outcome)
+        if isinstance(outcome, NodeproofError):
+            # The same error may be raised many times: it must not collect tracebacks.
+            raise outcome.with_traceback(None)
+        return outcome
+
+    async def _keys_for(self, evidence: StoredEvidence) -> PublicKeys:
+        key_id = read(evidence.challenge).key_id
+        if key_id not in self._keys.public_keys():
+            with suppress(ChallengeForged):
+                await self._keys.open(evidence.challenge)
+        keys = self._keys.public_keys()
+        if key_id not in keys:
+            raise ChallengeKeyUnknown(
+                "its challenge was signed by a key that this cluster does not hold, or no longer"
+            )
+        return keys
+
+    def _try(self, evidence: StoredEvidence, holder: Holder, keys: PublicKeys) -> _Outcome:
+        try:
+            return verify_stored(evidence, holder, keys, self._anchors)
+        except NodeproofError as error:
+            return error
+
+    def _recall(self, evidence: StoredEvidence, holder: Holder) -> _Outcome | None:
+        digest, outcome = self._known.get(holder, ("", None))
+        if digest != evidence.digest():
+            return None
+        self._known.move_to_end(holder)
+        return outcome
+
+    def _remember(self, evidence: StoredEvidence, holder: Holder, outcome: _Outcome) -> None:
+        self._known[holder] = (evidence.digest(), outcome)
+        self._known.move_to_end(holder)
+        if len(self._known) > CAPACITY:
+            self._known.popitem(last=False)

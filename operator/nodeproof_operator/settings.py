@@ -1,0 +1,153 @@
+"""What the operator is told at start, from flags or the environment; flags win."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from nodeproof import __version__, logs
+from nodeproof.errors import VerificationError
+from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
+
+ENVIRONMENT_PREFIX = "NODEPROOF_"
+
+_DESCRIPTION = """\
+Verifies the evidence of confidential nodes, labels and taints Nodes, serves metrics.
+
+Runs in the cluster with its own ServiceAccount, or anywhere with --kubeconfig. Run two or more:
+all take evidence, the holder of the Lease writes. The objects it needs are in deploy/.
+"""
+
+_EPILOG = """\
+Every flag can be given by the environment: --metrics-listen as NODEPROOF_METRICS_LISTEN; lists are
+separated by commas.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's settings."""
+
+    kubeconfig: Path | None
+    """None means: the ServiceAccount of the pod this runs in."""
+    namespace: str
+    identity: str
+    """The holder's name in the Lease; different for each replica."""
+    listen: Address
+    metrics_listen: Address
+    advertise_names: tuple[str, ...]
+    """Names and addresses in the serving certificate, besides the Service's."""
+    tls_certificate: Path | None
+    tls_key: Path | None
+    simulated_anchors: tuple[TrustAnchor, ...]
+    """Roots of simulated platforms that count, where a policy allows ``Simulated``."""
+    log_format: logs.Format
+    log_level: str
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings, or end the process with a usage message."""
+    parser = _parser(environment)
+    given = parser.parse_args(arguments)
+    if (given.tls_certificate is None) != (given.tls_key is None):
+        parser.error("--tls-certificate and --tls-key go together")
+    try:
+        anchors = tuple(simulated_anchor(Path(path).read_bytes()) for path in given.allow_simulated)
+    except (OSError, VerificationError) as error:
+        parser.error(f"--allow-simulated: {error}")
+    return Settings(
+        kubeconfig=given.kubeconfig,
+        namespace=given.namespace,
+        identity=given.identity,
+        listen=given.listen,
+        metrics_listen=given.metrics_listen,
+        advertise_names=tuple(given.advertise_name),
+        tls_certificate=given.tls_certificate,
+        tls_key=given.tls_key,
+        simulated_anchors=anchors,
+        log_format=given.log_format,
+        log_level=given.log_level,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nodeproof-operator",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nodeproof {__version__}")
+    cluster = parser.add_argument_group("cluster")
+    _flag(cluster, "--kubeconfig", type=Path, help="default: the pod's ServiceAccount")
+    _flag(cluster, "--namespace", default="nodeproof-system", help="default: %(default)s")
+    _flag(
+        cluster,
+        "--identity",
+        default=f"{socket.gethostname()}-{os.getpid()}",
+        help="this replica's name in the Lease; default: host name and process ID",
+    )
+    serving = parser.add_argument_group("serving")
+    _flag(
+        serving, "--listen", type=_address, default="0.0.0.0:8443", help="evidence service, HTTPS"
+    )
+    _flag(serving, "--metrics-listen", type=_address, default="0.0.0.0:9090", help="metrics, HTTP")
+    _flag(
+        serving,
+        "--advertise-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="further DNS name or address for the serving certificate; may be repeated",
+    )
+    _flag(serving, "--tls-certificate", type=Path, help="PEM chain; default: make and rotate one")
+    _flag(serving, "--tls-key", type=Path, help="PEM key of --tls-certificate")
+    trust = parser.add_argument_group("trust")
+    _flag(
+        trust,
+        "--allow-simulated",
+        action="append",
+        default=[],
+        metavar="ARK",
+        help="certificate of a simulated root whose evidence may count, where a policy allows the "
+        "signer kind Simulated; NOT a proof of anything; may be repeated",
+    )
+    logging = parser.add_argument_group("logs")
+    _flag(logging, "--log-format", choices=get_args(logs.Format), default="auto")
+    _flag(logging, "--log-level", choices=logs.LEVELS, default="info")
+    _default_from_environment(parser, environment)
+    return parser
+
+
+def _flag(group: argparse._ArgumentGroup, name: str, **options: object) -> None:
+    group.add_argument(name, **options)  # type: ignore[arg-type]  # argparse's own loose options
+
+
+def _default_from_environment(
+    parser: argparse.ArgumentParser, environment: Mapping[str, str]
+) -> None:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public list of its flags
+        value = environment.get(ENVIRONMENT_PREFIX + action.dest.upper())
+        if value is not None and action.dest not in {"help", "version"}:
+            repeated = isinstance(action.default, list)
+            action.default = value.split(",") if repeated else value
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 0xFFFF:  # noqa: PLR2004 - the highest port
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return Address(host.strip("[]"), int(port))
