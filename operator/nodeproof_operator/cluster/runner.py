@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import kopf
@@ -142,10 +143,7 @@ class _Life:
             error = caught
         finally:
             loop.close()
-        try:
-            self._owner.call_soon_threadsafe(self._finish, error)
-        except RuntimeError:
-            return  # the owner's loop has closed: nobody waits any more
+        _call_in(self._owner, self._finish, error)
 
     def _finish(self, error: BaseException | None) -> None:
         if not self.ended.done():
@@ -155,7 +153,7 @@ class _Life:
         # kopf waits for a threading.Event in a pool thread that would outlive it: not for this one.
         flag = asyncio.Event()
         with self._lock:
-            self._stop = lambda: _set_from_anywhere(loop, flag)
+            self._stop = lambda: _call_in(loop, flag.set)
             if self._stopping:
                 return
         ending = asyncio.create_task(self._ending())
@@ -189,16 +187,18 @@ async def _operator(registry: kopf.OperatorRegistry, stop_flag: asyncio.Event) -
     )
 
 
-def _set_from_anywhere(loop: asyncio.AbstractEventLoop, flag: asyncio.Event) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(flag.set)
-
-
 def _across(loop: asyncio.AbstractEventLoop, deliver: Deliver) -> Deliver:
     """Return a ``deliver`` that may be called from kopf's thread."""
 
     def hand_over(kind: Kind, event_type: str | None, body: Json) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(deliver, kind, event_type, body)
+        _call_in(loop, deliver, kind, event_type, body)
 
     return hand_over
+
+
+def _call_in(
+    loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object
+) -> None:
+    """Call a function in another thread's loop, unless that has closed: nobody waits then."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
