@@ -16,6 +16,8 @@ from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
 
 ENVIRONMENT_PREFIX = "NODEPROOF_"
 
+_LISTS = frozenset({"advertise_name", "allow_simulated"})
+
 _DESCRIPTION = """\
 Verifies the evidence of confidential nodes, labels and taints Nodes, serves metrics.
 
@@ -64,8 +66,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     given = parser.parse_args(arguments)
     if (given.tls_certificate is None) != (given.tls_key is None):
         parser.error("--tls-certificate and --tls-key go together")
+    roots = _listed(given.allow_simulated, environment, "ALLOW_SIMULATED")
     try:
-        anchors = tuple(simulated_anchor(Path(path).read_bytes()) for path in given.allow_simulated)
+        anchors = tuple(simulated_anchor(Path(path).read_bytes()) for path in roots)
     except (OSError, VerificationError) as error:
         parser.error(f"--allow-simulated: {error}")
     return Settings(
@@ -74,7 +77,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         identity=given.identity,
         listen=given.listen,
         metrics_listen=given.metrics_listen,
-        advertise_names=tuple(given.advertise_name),
+        advertise_names=_listed(given.advertise_name, environment, "ADVERTISE_NAME"),
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
         simulated_anchors=anchors,
@@ -109,7 +112,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         serving,
         "--advertise-name",
         action="append",
-        default=[],
         metavar="NAME",
         help="further DNS name or address for the serving certificate; may be repeated",
     )
@@ -120,7 +122,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         trust,
         "--allow-simulated",
         action="append",
-        default=[],
         metavar="ARK",
         help="certificate of a simulated root whose evidence may count, where a policy allows the "
         "signer kind Simulated; NOT a proof of anything; may be repeated",
@@ -141,9 +142,13 @@ def _default_from_environment(
 ) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of its flags
         value = environment.get(ENVIRONMENT_PREFIX + action.dest.upper())
-        if value is not None and action.dest not in {"help", "version"}:
-            repeated = isinstance(action.default, list)
-            action.default = value.split(",") if repeated else value
+        if value is not None and action.default is not argparse.SUPPRESS and action.nargs != 0:
+            action.default = None if action.dest in _LISTS else value
+
+
+def _listed(given: list[str] | None, environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return what a repeated flag lists; argparse would add flags to a default of a list."""
+    return tuple(given or filter(None, environment.get(ENVIRONMENT_PREFIX + name, "").split(",")))
 
 
 def _address(text: str) -> Address:
