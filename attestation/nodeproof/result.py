@@ -46,6 +46,8 @@ class Reason(StrEnum):
     EXPIRED = "Expired"
     NODE_REBOOTED = "NodeRebooted"
     SELECTOR_LEFT = "SelectorLeft"
+    # Unknown: nobody asks
+    NOT_SELECTED = "NotSelected"
     # Unknown: the verifier has trouble
     POLICY_INVALID = "PolicyInvalid"
     REFERENCE_VALUES_MISSING = "ReferenceValuesMissing"

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import yaml
+
+from nodeproof_dev import documents
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.installation import Installation
 from nodeproof_dev.node import SimulatedNode
+from nodeproof_dev.objects import FLEET, FLEET_LABEL
 from nodeproof_dev.platforms import Platforms
 
 NODE_NAMES = ("node-1", "node-2")
@@ -43,9 +47,15 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
         operator = nodeproof.start_operator()
         for name in (*NODE_NAMES, BARE_NODE_NAME):
             machine = None if name == BARE_NODE_NAME else platforms.machine(name)
-            node = SimulatedNode(plane, name, machine=machine, operator_url=nodeproof.operator_url)
+            node = SimulatedNode(
+                plane,
+                name,
+                machine=machine,
+                operator_url=nodeproof.operator_url,
+                labels={FLEET_LABEL: FLEET},
+            )
             stack.enter_context(node)
-        print(_hints(plane, operator.metrics_url, place))
+        print(_hints(plane, operator.metrics_url, _write_examples(place)))
         (until or threading.Event()).wait()
 
 
@@ -77,7 +87,17 @@ def stopping_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _hints(plane: ControlPlane, metrics_url: str, directory: Path) -> str:
+def _write_examples(directory: Path) -> Path:
+    """Write a policy that fits the simulated nodes, its reference values, and a pod."""
+    examples = directory / "examples"
+    examples.mkdir(exist_ok=True)
+    policy = [documents.reference_values(), documents.policy()]
+    (examples / "confidential.yaml").write_text(yaml.safe_dump_all(policy, sort_keys=False))
+    (examples / "pod.yaml").write_text(yaml.safe_dump(documents.pod("workload"), sort_keys=False))
+    return examples
+
+
+def _hints(plane: ControlPlane, metrics_url: str, examples: Path) -> str:
     kubectl = " ".join(plane.kubectl_command)
     return f"""
 A cluster with nodeproof is running. In another terminal:
@@ -86,12 +106,14 @@ A cluster with nodeproof is running. In another terminal:
   alias kubectl='{kubectl}'
 
   kubectl get nodes
-  kubectl apply -f deploy/examples/confidential.yaml
+  kubectl apply -f {examples}/confidential.yaml
   kubectl get attestationpolicies,nodeattestations
+  kubectl apply -f {examples}/pod.yaml
 
 metrics   {metrics_url}/metrics
-logs      {directory}/logs and {directory}/nodes
+logs      {plane.directory}/logs and {plane.directory}/nodes
+machines  {plane.directory}/platforms (nodeproof-simulator reboot MACHINE changes one)
 
-The nodes' platform is simulated: a policy must allow the signer kind Simulated.
+The nodes' platform is simulated: its evidence proves nothing.
 Ctrl-C stops everything.
 """

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nodeproof.sevsnp.simulator.processor import DEBUG_POLICY, MEASUREMENT
-from nodeproof_dev import narration, objects
+from nodeproof_dev import documents, narration, objects
 from nodeproof_dev.api import Object
 from nodeproof_dev.cluster import stopping_on_sigterm, working_directory
 from nodeproof_dev.controlplane import ControlPlane
@@ -108,7 +106,7 @@ class Story:
     def policy_is_applied(self) -> None:
         """Apply policy and reference values; see who is attested and who is not, and why."""
         self.narrator.chapter("A policy and its reference values are applied")
-        for document in (_reference_values(), _policy()):
+        for document in (documents.reference_values(), documents.policy()):
             applied = self.plane.admin.apply(document)
             self.narrator.fact(f"{applied['kind']} {applied['metadata']['name']}")
         began = time.monotonic()
@@ -125,7 +123,7 @@ class Story:
     def pod_is_placed(self) -> None:
         """Let the scheduler place a pod that asks for an attested node."""
         self.narrator.chapter("A pod with runtimeClassName: attested")
-        self.plane.admin.create(objects.PODS, _pod("workload"))
+        self.plane.admin.create(objects.PODS, documents.pod("workload"))
         self._wait(objects.pod("workload"), objects.is_running)
         self._kubectl("get", "pod", "workload", "-o", "wide")
 
@@ -142,7 +140,7 @@ class Story:
             self._wait(path, seen)
             self.narrator.fact(f"{what} ({time.monotonic() - began:.1f} s after the reboot)")
         self._kubectl("get", "nodeattestation", GOOD)
-        self.plane.admin.create(objects.PODS, _pod("latecomer"))
+        self.plane.admin.create(objects.PODS, documents.pod("latecomer"))
         late = self._wait(objects.pod("latecomer"), objects.unschedulable)
         self.narrator.fact(f"a second pod stays Pending: {objects.unschedulable(late)}")
 
@@ -170,7 +168,7 @@ class Story:
             name,
             machine=machine,
             operator_url=self.nodeproof.operator_url,
-            labels={objects.FLEET_LABEL: "demo"},
+            labels={objects.FLEET_LABEL: objects.FLEET},
         )
         return self.stack.enter_context(node)
 
@@ -192,45 +190,6 @@ class Story:
                 objects.describe_node(node) for node in self.plane.admin.items(objects.NODES)
             ),
         )
-
-
-def _reference_values() -> Object:
-    return {
-        "apiVersion": "nodeproof.dev/v1alpha1",
-        "kind": "ReferenceValueSet",
-        "metadata": {"name": "guest-images"},
-        "spec": {
-            "measurements": [
-                {"name": "good-image", "measurement": MEASUREMENT.hex(), "covers": "Firmware"}
-            ]
-        },
-    }
-
-
-def _policy() -> Object:
-    policy: Object = yaml.safe_load(f"""
-        apiVersion: nodeproof.dev/v1alpha1
-        kind: AttestationPolicy
-        metadata: {{name: {objects.POLICY}}}
-        spec:
-          nodeSelector: {{matchLabels: {{{objects.FLEET_LABEL}: demo}}}}
-          referenceValueSetNames: [guest-images]
-          signer: {{kinds: [VCEK, Simulated]}}
-    """)
-    return policy
-
-
-def _pod(name: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "runtimeClassName": "attested",
-            "terminationGracePeriodSeconds": 1,
-            "containers": [{"name": "main", "image": "example/workload:1"}],
-        },
-    }
 
 
 def _epilogue(story: Story, *, keep: bool) -> str:

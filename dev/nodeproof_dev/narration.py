@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -61,5 +62,11 @@ def summarise_metrics(url: str) -> Iterator[str]:
         for sample in family.samples:
             if not sample.name.endswith("_created"):
                 labels = ", ".join(f"{key}={value!r}" for key, value in sample.labels.items())
-                yield f"{sample.name}{{{labels}}} {sample.value:g}"
+                yield f"{sample.name}{{{labels}}} {_spoken(sample.name, sample.value)}"
     yield f"the whole page is at {url}"
+
+
+def _spoken(name: str, value: float) -> str:
+    if name.endswith("_timestamp_seconds"):
+        return f"{value:.0f} ({datetime.fromtimestamp(value, UTC):%H:%M:%S} UTC)"
+    return f"{value:g}"

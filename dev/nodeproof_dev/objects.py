@@ -8,7 +8,8 @@ POLICY = "confidential"
 """The policy that the RuntimeClass ``attested`` names (``deploy/runtimeclass.yaml``)."""
 
 FLEET_LABEL = "demo.nodeproof.dev/fleet"
-"""The label that the demo's policy selects nodes by."""
+FLEET = "simulated"
+"""The label, and its value, that the policy of demo and development cluster selects nodes by."""
 
 GATE_LABEL = f"nodeproof.node-restriction.kubernetes.io/{POLICY}"
 TAINT = "nodeproof.dev/unattested"

@@ -48,7 +48,6 @@ _PATH_LENGTHS: Mapping[Role, int | None] = MappingProxyType(
         Role.ASVK: 0,
     }
 )
-_KNOWN_CRITICAL = (x509.BasicConstraints, x509.KeyUsage)
 
 
 def signature_padding() -> PSS:
