@@ -152,7 +152,7 @@ def _facts(error: Exception) -> dict[str, object]:
     """Return what a log should say of a failure; an operator's words are cut to a line's length."""
     if not isinstance(error, NodeproofError):
         return {"exc_info": error}
-    words = {"detail": error.message, "expected": error.expected, "observed": error.observed}
+    words = {"message": error.message, "expected": error.expected, "observed": error.observed}
     if isinstance(error, OperatorRefused):
         words["refused_for"] = error.refused_for
     return {key: word[:MAX_TEXT] for key, word in words.items() if word}

@@ -17,7 +17,7 @@ from nodeproof.policy import Policy, ReferenceValueSet, Requirement, SignerKind
 from nodeproof.result import Outcome
 
 SHOWN_DIGITS = 16
-"""Hexadecimal digits of a measurement that texts show: enough to tell one from another."""
+"""Hexadecimal digits of an accepted measurement that texts show: it can be looked up."""
 
 SHOWN_ITEMS = 3
 """How many sets or values a text names before it only counts, so that it stays short."""
@@ -186,7 +186,8 @@ def _measurement(
     return _result(
         checks.MEASUREMENT,
         _expected_measurement(names, accepted),
-        _shorten(observed),
+        # Whole, for an admin who wants to make it a reference value.
+        observed,
         passed=observed in accepted,
     )
 

@@ -40,8 +40,19 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal would obey: control and invisible characters.
+
+    Names in certificates and boot IDs are whatever somebody wrote; they end up in objects, Events
+    and logs.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 class NodeproofError(Exception):
-    """Base of all errors of nodeproof.
+    """Base of all errors of nodeproof; its texts are made printable.
 
     Attributes:
         message: One sentence on what is wrong, without data that only a log should hold.
@@ -53,9 +64,9 @@ class NodeproofError(Exception):
 
     def __init__(self, message: str, *, expected: str = "", observed: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.expected = expected
-        self.observed = observed
+        self.message = printable(message)
+        self.expected = printable(expected)
+        self.observed = printable(observed)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -176,7 +176,7 @@ class Terms:
             fleet=self.fleet,
             verifier=self.verifier,
             records=records,
-            writer=self._writer(gate),
+            writer=self._writer(gate, queue),
             board=board,
             clock=utc_now,
             announce=events.announce,
@@ -184,13 +184,18 @@ class Terms:
         reporter = self._reporter(gate, board, records)
         return Term(gate, queue, sweep, reconciler.reconcile, (reporter.run, events.run))
 
-    def _writer(self, gate: Gate) -> Writer:
+    def _writer(self, gate: Gate, queue: WorkQueue) -> Writer:
+        def observe(body: Json) -> None:
+            # What others changed before our write is in the answer, and old news to the watch.
+            for key in self.fleet.observe(Kind.NODE, None, body):
+                queue.add(key.name)
+
         return Writer(
             self.gateway,
             gate,
             clock=utc_now,
             count=self.metrics.count_write,
-            observe=lambda body: self.fleet.observe(Kind.NODE, None, body),
+            observe=observe,
         )
 
     def _reporter(self, gate: Gate, board: Board, records: Records) -> PolicyReporter:

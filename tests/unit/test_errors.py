@@ -35,6 +35,15 @@ def test_the_reason_is_the_class_name(kind: type[NodeproofError]) -> None:
     assert kind.reason == kind.__name__
 
 
+def test_texts_hold_nothing_that_a_terminal_obeys() -> None:
+    error = NodeproofError("a\x1b[2Jb", expected="…", observed="c\n\u202ed")
+    assert (error.message, error.expected, error.observed) == (
+        "a\\x1b[2Jb",
+        "…",
+        "c\\n\\u202ed",
+    )
+
+
 def test_reasons_are_unique() -> None:
     assert len({kind.reason for kind in ALL}) == len(ALL)
 

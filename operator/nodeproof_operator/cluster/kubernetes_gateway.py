@@ -99,14 +99,17 @@ class KubernetesGateway:
         timeout: float = REQUEST_TIMEOUT_SECONDS,  # noqa: ASYNC109 - the protocol's signature
     ) -> Json:
         """Return the decoded answer to ``method path``; see ``Gateway.call``."""
+        # All attempts share the time: a leader reckons that nothing is sent after it.
+        end = self._clock() + timeout
         for pause in WARM_UP_PAUSES_SECONDS:
+            left = end - self._clock()
             try:
-                return await self._call_once(method, path, body, content_type, timeout)
+                return await self._call_once(method, path, body, content_type, left)
             except Forbidden as error:
-                if not self._may_be_warming_up(error):
+                if not self._may_be_warming_up(error) or self._clock() + pause >= end:
                     raise
                 await self._sleep(pause)
-        return await self._call_once(method, path, body, content_type, timeout)
+        return await self._call_once(method, path, body, content_type, end - self._clock())
 
     def _may_be_warming_up(self, error: Forbidden) -> bool:
         recent = self._clock() - self._connected_at < WARM_UP_SECONDS

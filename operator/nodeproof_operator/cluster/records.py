@@ -24,7 +24,7 @@ from nodeproof.result import (
 )
 from nodeproof_operator.cluster.errors import Conflict, NotFound
 from nodeproof_operator.cluster.gateway import MERGE_PATCH, Gateway, Json
-from nodeproof_operator.cluster.objects import NODE_ATTESTATIONS, node_attestation, policy
+from nodeproof_operator.cluster.objects import NODE_ATTESTATIONS, node, node_attestation, policy
 from nodeproof_operator.cluster.preconditions import Precondition
 from nodeproof_operator.cluster.views import Record, view_record
 
@@ -52,7 +52,8 @@ class Records:
         A record of an earlier Node of the same name is deleted first: nothing is inherited.
 
         Raises:
-            Overloaded: The earlier record is still ending, or others write all the time.
+            Overloaded: The earlier record is still ending, others write all the time, or it is
+                the caller's Node that is the earlier one.
         """
         for _ in range(CREATE_TRIES):
             try:
@@ -67,6 +68,8 @@ class Records:
                 break
             if record.node_uid == node_uid:
                 return record
+            if await self._has_node(node_name, record.node_uid):
+                break
             await self._delete(record)
         raise Overloaded("the node's NodeAttestation is being replaced", retry_after_seconds=1)
 
@@ -129,6 +132,14 @@ class Records:
             return view_record(await self.gateway.call("POST", NODE_ATTESTATIONS, body))
         except Conflict:
             return None
+
+    async def _has_node(self, name: str, uid: str) -> bool:
+        """Tell whether this Node exists: a view that lags behind must not cost it its evidence."""
+        try:
+            found = await self.gateway.call("GET", node(name))
+        except NotFound:
+            return False
+        return bool(found["metadata"]["uid"] == uid)
 
     async def _delete(self, record: Record) -> None:
         condition = {"uid": Precondition(record.uid, None).uid}

@@ -6,7 +6,7 @@ So the operator needs no right to create or list any: each is named in its Role.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,6 +17,10 @@ from nodeproof_operator.cluster.preconditions import Precondition
 
 PUBLISH_TRIES = 3
 """Replicas publish the same thing, at most a few at a time."""
+
+
+FILL_TRIES = 5
+"""Conditional writes, when several replicas start at once."""
 
 
 class PreparedObjectMissing(NotFound):
@@ -89,6 +93,20 @@ class SealedStore:
             return _state(await self.gateway.call("PATCH", path, patch, content_type=JSON_PATCH))
         except NotFound as error:
             _missing(kind, path, error)
+
+
+async def until_first(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Repeat what reads and then writes conditionally until no other replica has been faster.
+
+    Raises:
+        Conflict: Others write all the time.
+    """
+    for _ in range(FILL_TRIES - 1):
+        try:
+            return await attempt()
+        except Conflict:
+            continue  # take what the other wrote
+    return await attempt()
 
 
 def _state(body: Json) -> Precondition:

@@ -15,7 +15,7 @@ import structlog
 
 from nodeproof.errors import NodeproofError
 from nodeproof.policy import GROUP
-from nodeproof.result import Condition, Status
+from nodeproof.result import Condition, Reason, Status
 from nodeproof_operator.cluster.gateway import Gateway, Json
 from nodeproof_operator.cluster.views import NodeView
 
@@ -66,7 +66,7 @@ class EventPoster:
 
 
 def _event(node: NodeView, attested: Condition, instance: str, now: datetime) -> Json:
-    trusted = attested.status is Status.TRUE
+    calm = attested.status is Status.TRUE or attested.reason == Reason.NOT_SELECTED
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -77,7 +77,7 @@ def _event(node: NodeView, attested: Condition, instance: str, now: datetime) ->
         "reportingInstance": instance,
         "action": "Attest",
         "reason": attested.reason,
-        "type": "Normal" if trusted else "Warning",
+        "type": "Normal" if calm else "Warning",
         "regarding": {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.uid},
         "note": _cut(f"Attested={attested.status}: {attested.message}"),
     }

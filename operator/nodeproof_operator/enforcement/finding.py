@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from nodeproof.challenge import CLOCK_SKEW
-from nodeproof.errors import IdentityMismatch, NodeproofError, PolicyInvalid
+from nodeproof.errors import IdentityMismatch, NodeproofError, PolicyInvalid, printable
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.policy import ReferenceValueSet
 from nodeproof.result import (
@@ -48,7 +48,9 @@ class Case:
     passes: Mapping[str, datetime] = field(default_factory=dict)
     """When the last pass ends that this process saw for itself, by policy."""
     known_record_uid: str = ""
-    """UID of the NodeAttestation when this process looked last."""
+    """UID of the NodeAttestation under which this process enforced a policy last."""
+    newest_time: datetime | None = None
+    """When the newest challenge was issued whose answer this process has seen proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def examine(case: Case) -> Finding | VerifiedEvidence:
         return _no_evidence(refusal)
     if isinstance(case.proof, NodeproofError):
         return _refuted(case.proof, case.now)
-    return _from_the_future(case.proof, case.now) or case.proof
+    return _from_the_future(case.proof, case.now) or _put_back(case, case.proof) or case.proof
 
 
 def rebooted(node: NodeView, proof: VerifiedEvidence) -> Finding | None:
@@ -90,7 +92,7 @@ def rebooted(node: NodeView, proof: VerifiedEvidence) -> Finding | None:
         return None
     text = (
         f"the Node has rebooted: its evidence is of boot {proof.boot_id[:_MAX_BOOT_ID]}, "
-        f"it states boot {node.boot_id[:_MAX_BOOT_ID]}"
+        f"it states boot {printable(node.boot_id[:_MAX_BOOT_ID])}"
     )
     return unknown(Reason.NODE_REBOOTED, text)
 
@@ -120,6 +122,14 @@ def _from_the_future(proof: VerifiedEvidence, now: datetime) -> Finding | None:
         return None
     text = "the evidence is dated in the future: compare the clocks where the operator runs"
     return Finding(Outcome.UNKNOWN, Reason.NO_EVIDENCE, text, recheck_time=begins)
+
+
+def _put_back(case: Case, proof: VerifiedEvidence) -> Finding | None:
+    # Not the node's doing: intake stores nothing older, so somebody else has written the status.
+    if case.newest_time is None or proof.challenge.issued_time >= case.newest_time - CLOCK_SKEW:
+        return None
+    text = "the evidence is older than what was accepted before: somebody has put it back"
+    return unknown(Reason.NO_EVIDENCE, text)
 
 
 def _last_refusal(case: Case) -> LastRefusal | None:

@@ -7,7 +7,6 @@ no Node carries a label whose reason cannot be read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +26,7 @@ from nodeproof_operator.enforcement.desired import (
     next_time,
 )
 from nodeproof_operator.enforcement.finding import Case, Proof
+from nodeproof_operator.enforcement.memory import Memory, remember
 from nodeproof_operator.enforcement.result import Assessment, assess, needs_writing
 
 _LOG = structlog.get_logger()
@@ -86,16 +86,6 @@ class NodeWriter(Protocol):
     async def apply(self, node: NodeView, change: Change) -> NodeView | None:
         """Make a change; return the Node as it is then, None if it is gone."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What this process has seen for itself of one Node registration."""
-
-    node_uid: str = ""
-    record_uid: str = ""
-    """Of the NodeAttestation under which a policy was enforced."""
-    passes: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -160,6 +150,7 @@ class Reconciler:
         memory = self._memory.get(node.name, Memory())
         if memory.node_uid != node.uid:
             memory = Memory()
+        record = memory.restored(record)
         return Case(
             node=node,
             record=record,
@@ -168,7 +159,8 @@ class Reconciler:
             reference_values=self._fleet.reference_values(),
             now=self._clock(),
             passes=memory.passes,
-            known_record_uid=memory.record_uid,
+            known_record_uid=memory.enforced_record_uid,
+            newest_time=memory.newest_time,
         )
 
     async def _carry_out(self, case: Case, assessment: Assessment) -> None:
@@ -225,16 +217,7 @@ class Reconciler:
         self._announce(node, attested)
 
     def _remember(self, case: Case, assessment: Assessment) -> None:
-        enforced = any(each.enforced for each in assessment.verdicts)
-        self._memory[case.node.name] = Memory(
-            node_uid=case.node.uid,
-            record_uid=case.record.uid if case.record and enforced else "",
-            passes={
-                each.policy_name: each.expiration_time
-                for each in assessment.verdicts
-                if each.expiration_time and (each.passed or each.verifiers_trouble)
-            },
-        )
+        self._memory[case.node.name] = remember(case, assessment)
         if assessment.verdicts:
             self._board.put(assessment)
         else:

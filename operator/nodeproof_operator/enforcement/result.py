@@ -115,7 +115,7 @@ def _half_gone(stored: datetime | None, actual: datetime | None, now: datetime) 
 def _attested(counting: Sequence[Verdict], signer: str, case: Case) -> Condition:
     if not counting:
         text = "no AttestationPolicy selects this Node"
-        return _condition(CONDITION_ATTESTED, Status.UNKNOWN, Reason.SELECTOR_LEFT, text, case)
+        return _condition(CONDITION_ATTESTED, Status.UNKNOWN, Reason.NOT_SELECTED, text, case)
     outcome = min((each.outcome for each in counting), key=_WORST_FIRST.index)
     decisive = [each for each in counting if each.outcome is outcome]
     messages = list(dict.fromkeys(each.finding.message for each in decisive))

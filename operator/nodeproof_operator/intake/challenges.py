@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nodeproof.challenge import Challenge, PublicKeys, open_signed, read
 from nodeproof.errors import NodeproofError, Overloaded
-from nodeproof_operator.cluster.errors import ApiError, Conflict
+from nodeproof_operator.cluster.errors import ApiError
 from nodeproof_operator.cluster.objects import CHALLENGE_KEYS
-from nodeproof_operator.cluster.secrets import SealedStore
+from nodeproof_operator.cluster.secrets import SealedStore, until_first
 from nodeproof_operator.intake.admission import Monotonic
 from nodeproof_operator.intake.errors import API_RETRY_SECONDS
 from nodeproof_operator.intake.keys import (
@@ -29,17 +29,11 @@ from nodeproof_operator.intake.keys import (
     signing_key,
 )
 
-REFRESH_SECONDS = 30.0
-"""How often the Secret is read: well within ``keys.HANDOVER``."""
-
 RELOAD_SECONDS = 10.0
 """The least time between two readings for the sake of unknown key IDs, which anyone can send."""
 
 ENTRY: Final = "keyring.json"
 """The one entry of the Secret."""
-
-MAX_TRIES = 5
-"""Conditional writes, when several replicas start at once."""
 
 _log = structlog.get_logger()
 
@@ -101,12 +95,7 @@ class Keyring:
             ApiError: The Secret cannot be read or written; the keys known so far stay in use.
             KeyringUnreadable: The Secret holds something else.
         """
-        for _ in range(MAX_TRIES - 1):
-            try:
-                return await self._refresh_once()
-            except Conflict:
-                continue  # another replica was first: take what it wrote
-        return await self._refresh_once()
+        await until_first(self._refresh_once)
 
     async def _refresh_once(self) -> None:
         data, precondition = await self._store.read(CHALLENGE_KEYS)

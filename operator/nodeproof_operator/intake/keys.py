@@ -98,11 +98,19 @@ def check_usable(keys: Sequence[ChallengeKey]) -> None:
         ValueError: They are not what ``maintain`` makes.
     """
     for key in keys:
-        key.verifier()
-        if key.private_key:
-            Ed25519PrivateKey.from_private_bytes(key.private_key)
+        _check_halves(key)
+        if any(each and each.tzinfo is None for each in (key.created_time, key.retired_time)):
+            raise ValueError("a key's times have no zone")
     if not keys or not keys[-1].private_key or keys[-1].retired_time is not None:
         raise ValueError("no key can sign")
+
+
+def _check_halves(key: ChallengeKey) -> None:
+    public = key.verifier()
+    if key.private_key:
+        private = Ed25519PrivateKey.from_private_bytes(key.private_key)
+        if private.public_key() != public:
+            raise ValueError("the halves of a key do not belong together")
 
 
 def _retired(key: ChallengeKey, now: datetime) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from nodeproof.challenge import Challenge
+from nodeproof.challenge import CLOCK_SKEW, Challenge
 from nodeproof.errors import ChallengeSuperseded, Overloaded, VerificationError
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.protocol import EvidenceSubmission
@@ -135,7 +135,7 @@ class Registry:
             Overloaded: The API server cannot be asked now, or others write all the time.
         """
         for _ in range(MAX_TRIES):
-            if _counted(record, answer):
+            if _counted(record, answer, now):
                 return
             with deferred_on_api_trouble():
                 try:
@@ -147,14 +147,16 @@ class Registry:
         raise _busy()
 
 
-def _counted(record: Record, answer: Answer) -> bool:
+def _counted(record: Record, answer: Answer, now: datetime) -> bool:
     """Whether a refusal is recorded that is newer than this answer's challenge.
 
     Two refusals in a row are held against a node, so an answer that is sent twice because the reply
-    was lost must not count as two.
+    was lost must not count as two. A time that lies ahead is none that we wrote.
     """
     last = record.status.last_refusal
-    return last is not None and last.time >= answer.challenge.issued_time
+    if last is None or last.time.tzinfo is None:
+        return False
+    return answer.challenge.issued_time <= last.time <= now + CLOCK_SKEW
 
 
 def _refusal(record: Record, error: VerificationError, now: datetime) -> LastRefusal:

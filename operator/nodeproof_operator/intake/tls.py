@@ -23,13 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nodeproof.errors import NodeproofError
-from nodeproof_operator.cluster.errors import Conflict
 from nodeproof_operator.cluster.objects import CA_BUNDLE, SERVING_CERTIFICATE
-from nodeproof_operator.cluster.secrets import SealedStore
-from nodeproof_operator.intake.serving import KeyPair, Names, Serving, maintain
-
-MAX_TRIES = 5
-"""Conditional writes, when several replicas start at once."""
+from nodeproof_operator.cluster.secrets import SealedStore, until_first
+from nodeproof_operator.intake.serving import KeyPair, Names, Serving, maintain, names_of
 
 CA_CERTIFICATES = "ca.crt"
 CA_KEY = "ca.key"
@@ -96,12 +92,7 @@ class SharedCertificate:
             ApiError: Secret or ConfigMap cannot be read or written.
             CertificateUnreadable: The Secret holds something else; an admin may empty it.
         """
-        for _ in range(MAX_TRIES - 1):
-            try:
-                return await self._refresh_once()
-            except Conflict:
-                continue  # another replica was first: take what it wrote
-        return await self._refresh_once()
+        await until_first(self._refresh_once)
 
     async def _refresh_once(self) -> None:
         data, precondition = await self._store.read(SERVING_CERTIFICATE)
@@ -173,26 +164,35 @@ def decode(data: Mapping[str, bytes]) -> Serving | None:
     if not data:
         return None
     try:
-        issuing, *others = x509.load_pem_x509_certificates(data[CA_CERTIFICATES])
-        successor = None
-        if SUCCESSOR_CERTIFICATE in data:
-            successor = _pair(data[SUCCESSOR_CERTIFICATE], data[SUCCESSOR_KEY])
-            others.remove(successor.certificate)
-        return Serving(
-            ca=KeyPair(issuing, _key(data[CA_KEY])),
-            successor=successor,
-            retired=tuple(others),
-            leaf=_pair(data[LEAF_CERTIFICATE], data[LEAF_KEY]),
-        )
-    except (KeyError, ValueError, TypeError):
+        serving = _serving(data)
+        names_of(serving.leaf.certificate)
+    except (KeyError, ValueError, TypeError, x509.ExtensionNotFound):
         # Without the cause: it may quote a key.
         raise CertificateUnreadable(
             f"the Secret {SERVING_CERTIFICATE} holds no CA and certificate of ours"
         ) from None
+    return serving
+
+
+def _serving(data: Mapping[str, bytes]) -> Serving:
+    issuing, *others = x509.load_pem_x509_certificates(data[CA_CERTIFICATES])
+    successor = None
+    if SUCCESSOR_CERTIFICATE in data:
+        successor = _pair(data[SUCCESSOR_CERTIFICATE], data[SUCCESSOR_KEY])
+        others.remove(successor.certificate)
+    return Serving(
+        ca=_pair(_pem(issuing), data[CA_KEY]),
+        successor=successor,
+        retired=tuple(others),
+        leaf=_pair(data[LEAF_CERTIFICATE], data[LEAF_KEY]),
+    )
 
 
 def _pair(certificate: bytes, key: bytes) -> KeyPair:
-    return KeyPair(x509.load_pem_x509_certificate(certificate), _key(key))
+    pair = KeyPair(x509.load_pem_x509_certificate(certificate), _key(key))
+    if pair.certificate.public_key() != pair.key.public_key():
+        raise ValueError("not the certificate's key")
+    return pair
 
 
 def _key(data: bytes) -> ec.EllipticCurvePrivateKey:

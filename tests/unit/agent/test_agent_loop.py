@@ -214,7 +214,7 @@ async def test_logs_why_a_round_failed(fake_time: FakeTime) -> None:
             "event": "attestation failed",
             "log_level": "warning",
             "reason": "ProviderFailed",
-            "detail": "there is no device",
+            "message": "there is no device",
             "expected": "/dev/sev-guest",
             "failures": 1,
             "next_seconds": 1.0,
@@ -226,7 +226,7 @@ async def test_cuts_the_words_of_an_operator(fake_time: FakeTime) -> None:
     with capture_logs() as logs:
         async with running(World(fake_time, refused("y" * 1000)).loop):
             await fake_time.asked.get()
-    assert logs[0]["detail"] == "x" * 200
+    assert logs[0]["message"] == "x" * 200
     assert logs[0]["refused_for"] == "y" * 200
 
 

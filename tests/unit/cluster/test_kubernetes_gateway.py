@@ -198,6 +198,19 @@ async def test_asks_again_when_a_new_connection_is_refused(
     assert len(world.pauses) == 2
 
 
+async def test_sends_nothing_again_after_the_timeout(
+    world: World, gateway: KubernetesGateway
+) -> None:
+    async def refuse_late(request: web.BaseRequest) -> web.StreamResponse:
+        world.seconds += 4.9
+        return await answer(403)(request)
+
+    world.answers = [refuse_late]
+    with pytest.raises(Forbidden):
+        await gateway.call("PATCH", "/x", {}, timeout=5)
+    assert len(world.seen) == 1
+
+
 async def test_believes_the_third_refusal(world: World, gateway: KubernetesGateway) -> None:
     world.answers = [answer(403)]
     with pytest.raises(Forbidden):

@@ -17,7 +17,7 @@ from nodeproof.result import (
     StoredEvidence,
 )
 from nodeproof_operator.cluster.errors import Conflict, NotFound, Unreachable
-from nodeproof_operator.cluster.objects import node_attestation, policy
+from nodeproof_operator.cluster.objects import node, node_attestation, policy
 from nodeproof_operator.cluster.records import Records
 
 PATH = node_attestation("node-1")
@@ -58,6 +58,14 @@ async def test_lets_a_new_node_inherit_nothing(records: Records) -> None:
     new = await records.ensure("node-1", "uid-2")
     assert (new.node_uid, new.status.evidence) == ("uid-2", None)
     assert new.uid != old.uid
+
+
+async def test_spares_the_record_of_a_newer_node(api: FakeApi, records: Records) -> None:
+    api.put(node("node-1"), {"metadata": {"uid": "uid-2"}})
+    newer = await records.ensure("node-1", "uid-2")
+    with pytest.raises(Overloaded):
+        await records.ensure("node-1", "uid-1")
+    assert await records.read("node-1") == newer
 
 
 async def test_deletes_only_the_record_that_it_has_read(api: FakeApi, records: Records) -> None:

@@ -27,7 +27,7 @@ from fakes.enforcement import (
 )
 from fakes.fake_api import FakeApi
 from fakes.simulated import machine
-from nodeproof.result import Condition, Status, StoredEvidence
+from nodeproof.result import Condition, LastRefusal, Status, StoredEvidence
 from nodeproof_operator.cluster import objects
 from nodeproof_operator.cluster.errors import Conflict, Unreachable
 
@@ -136,6 +136,56 @@ async def test_evidence_that_somebody_pasted_closes_the_node(
     assert condition_of(api)[1] == reason
 
 
+async def test_older_evidence_that_somebody_put_back_opens_nothing(
+    api: FakeApi, leader: Leader
+) -> None:
+    earlier = evidence(issued=NOW - timedelta(seconds=60))
+    await attest(api, leader, earlier)
+    await attest(api, leader, bad_evidence(sequence=2))
+    await attest(api, leader, earlier)
+    assert (labels_of(api), effects_of(api)) == (set(), ["NoExecute"])
+    assert condition_of(api) == ("Unknown", "NoEvidence")
+
+
+async def test_evidence_that_was_taken_out_and_put_back_opens_nothing(
+    api: FakeApi, leader: Leader
+) -> None:
+    earlier = evidence(issued=NOW - timedelta(seconds=60))
+    await attest(api, leader, bad_evidence(sequence=2))
+    put_record(api)
+    await leader.reconcile()
+    await attest(api, leader, earlier)
+    assert labels_of(api) == set()
+
+
+async def test_node_whose_evidence_was_put_back_recovers_by_a_new_one(
+    api: FakeApi, leader: Leader
+) -> None:
+    await attest(api, leader, evidence(sequence=2))
+    await attest(api, leader, evidence(issued=NOW - timedelta(seconds=60)))
+    leader.pass_by(seconds=300)
+    await attest(api, leader, evidence(sequence=2, issued=leader.now))
+    assert labels_of(api) == {GATE}
+
+
+async def test_refusals_that_somebody_took_out_still_count(api: FakeApi, leader: Leader) -> None:
+    refusal = LastRefusal(NOW, "SignatureInvalid", "no", consecutive=2)
+    stored = evidence()
+    put_record(api, evidence=stored, last_refusal=refusal)
+    await leader.reconcile()
+    await attest(api, leader, stored)
+    assert (labels_of(api), effects_of(api)) == (set(), ["NoExecute"])
+    assert condition_of(api) == ("False", "NotGenuine")
+
+
+async def test_newer_evidence_ends_refusals(api: FakeApi, leader: Leader) -> None:
+    refusal = LastRefusal(NOW, "SignatureInvalid", "no", consecutive=2)
+    put_record(api, evidence=evidence(), last_refusal=refusal)
+    await leader.reconcile()
+    await attest(api, leader, evidence(sequence=2))
+    assert labels_of(api) == {GATE}
+
+
 async def test_forged_result_without_evidence_gives_nothing(api: FakeApi, leader: Leader) -> None:
     put_record(
         api,
@@ -179,7 +229,7 @@ async def test_deleted_policy_cleans_label_and_taint_of_its_nodes(
     api.remove(f"{objects.POLICIES}/{POLICY}")
     await leader.reconcile()
     assert effects_of(api) == []
-    assert condition_of(api) == ("Unknown", "SelectorLeft")
+    assert condition_of(api) == ("Unknown", "NotSelected")
 
 
 async def test_cleaning_is_tried_again_until_it_is_done(api: FakeApi, leader: Leader) -> None:

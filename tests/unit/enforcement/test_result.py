@@ -112,7 +112,7 @@ CASES: list[tuple[str, dict[str, Any], Status, Reason]] = [
         Status.UNKNOWN,
         Reason.SELECTOR_LEFT,
     ),
-    ("no policy", {"policies": {}}, Status.UNKNOWN, Reason.SELECTOR_LEFT),
+    ("no policy", {"policies": {}}, Status.UNKNOWN, Reason.NOT_SELECTED),
     ("audited only", {"policies": {POLICY: audit()}}, Status.TRUE, Reason.ATTESTED),
     (
         "passes one, fails another",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from datetime import timedelta
 
 import pytest
@@ -221,6 +222,28 @@ async def test_a_secret_with_something_else_is_left_alone(
     api: FakeApi, time: Time, content: bytes
 ) -> None:
     data = {ENTRY: base64.b64encode(content).decode()}
+    api.put(SECRET, {"data": data})
+    with pytest.raises(KeyringUnreadable):
+        await keyring_for(api, time).refresh()
+    assert api.read(SECRET)["data"] == data
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("created_time", "2026-03-01T00:00:00"),
+        ("private_key", base64.b64encode(bytes(32)).decode()),
+    ],
+    ids=["a time without a zone", "a half of another key"],
+)
+async def test_a_key_that_would_break_its_users_is_left_alone(
+    api: FakeApi, keyring: Keyring, time: Time, member: str, value: str
+) -> None:
+    assert keyring.ready
+    ((name, content),) = api.read(SECRET)["data"].items()
+    (key,) = json.loads(base64.b64decode(content))
+    spoilt = json.dumps([key | {member: value}]).encode()
+    data = {name: base64.b64encode(spoilt).decode()}
     api.put(SECRET, {"data": data})
     with pytest.raises(KeyringUnreadable):
         await keyring_for(api, time).refresh()

@@ -245,6 +245,20 @@ async def test_the_same_refused_answer_sent_twice_counts_once(
     assert refusal.consecutive == 1
 
 
+async def test_a_refusal_that_somebody_dated_ahead_stops_no_count(
+    api: FakeApi, time: Time, agent: Agent
+) -> None:
+    await agent.attest(boot_id="another-boot")
+    body = api.read(node_attestation("node-1"))
+    body["status"]["lastRefusal"]["time"] = "9998-01-01T00:00:00Z"
+    api.put(node_attestation("node-1"), body)
+    time.pass_by(seconds=10)
+    await agent.attest(boot_id="another-boot")
+    refusal = record_of(api).status.last_refusal
+    assert refusal is not None
+    assert refusal.consecutive == 2
+
+
 async def test_a_refusal_leaves_the_accepted_evidence_alone(api: FakeApi, agent: Agent) -> None:
     await agent.attest()
     before = record_of(api).status.evidence

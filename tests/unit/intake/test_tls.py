@@ -182,6 +182,26 @@ async def test_a_secret_with_something_else_is_left_alone(
     assert api.read(SECRET)["data"] == data
 
 
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        {"tls.crt": "ca.crt", "tls.key": "ca.key"},
+        {"ca.key": "tls.key"},
+    ],
+    ids=["a certificate that names nobody", "a key of another certificate"],
+)
+async def test_a_secret_whose_parts_do_not_fit_is_left_alone(
+    api: FakeApi, today: Today, certificate: SharedCertificate, replacement: dict[str, str]
+) -> None:
+    assert certificate.ready
+    stored = api.read(SECRET)["data"]
+    data = stored | {entry: stored[source] for entry, source in replacement.items()}
+    api.put(SECRET, {"data": data})
+    with pytest.raises(CertificateUnreadable):
+        await shared(api, today).refresh()
+    assert api.read(SECRET)["data"] == data
+
+
 async def test_no_log_line_shows_a_private_key(
     certificate: SharedCertificate, log: LogCapture
 ) -> None:
