@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-import yaml
 
 from nodeproof_dev.connection import Connection
 from nodeproof_dev.errors import ApiRefused, ApiUnreachable, NotReadyInTime
@@ -156,11 +155,6 @@ class Api:
         patched: Object = self.request("PATCH", path, body, content_type=MERGE_PATCH)
         return patched
 
-    def json_patch(self, path: str, body: list[Object]) -> Object:
-        """Apply a JSON Patch (RFC 6902)."""
-        patched: Object = self.request("PATCH", path, body, content_type=JSON_PATCH)
-        return patched
-
     def strategic_patch(self, path: str, body: Object) -> Object:
         """Apply Kubernetes' strategic merge patch, which merges lists by key."""
         patched: Object = self.request("PATCH", path, body, content_type=STRATEGIC_PATCH)
@@ -191,10 +185,6 @@ class Api:
             "PATCH", f"{path}?{query}", document, content_type=APPLY_PATCH
         )
         return applied
-
-    def apply_yaml(self, text: str) -> list[Object]:
-        """Apply every document of a YAML text, in order."""
-        return [self.apply(document) for document in yaml.safe_load_all(text) if document]
 
     def path_of(self, document: Object) -> str:
         """Return the path of the object that a document describes.

@@ -116,13 +116,6 @@ class ControlPlane:
         """
         return self._components("its API server cannot be stopped").api_server
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The process IDs of our components."""
-        own = self._components("its processes are not known")
-        components = (own.etcd, own.api_server, own.controller_manager, own.scheduler)
-        return tuple(each.pid for each in components if each.pid is not None)
-
     def connection(self, user: str, groups: tuple[str, ...] = ()) -> Connection:
         """Return a connection as any user with any groups."""
         if self._own is None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import get_args
 
 from nodeproof import __version__, logs
@@ -100,8 +101,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _flag(
         cluster,
         "--identity",
-        default=f"{socket.gethostname()}-{os.getpid()}",
-        help="this replica's name in the Lease; default: host name and process ID",
+        default=f"{socket.gethostname()}-{token_hex(4)}",
+        help="this replica's name in the Lease; default: host name and a random suffix",
     )
     serving = parser.add_argument_group("serving")
     _flag(
