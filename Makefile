@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-emit-index-url
 COMPILE_DEV := $(COMPILE) pyproject.toml --all-extras --group dev
 COMPILE_GO := $(COMPILE) requirements/go.lock.in
-SOURCES := attestation agent operator dev tests bench
+SOURCES := attestation agent operator cli dev tests bench
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint checklock format bench cluster lock clean

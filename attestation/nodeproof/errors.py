@@ -14,6 +14,8 @@ was observed. The reason is the same word in exceptions, HTTP answers, condition
     │   ├── ChainInvalid             a certificate breaks its profile, its dates or its signature
     │   ├── EndorsementMismatch      the VEK was issued for another chip or firmware
     │   ├── SignatureInvalid         the VEK did not sign these bytes
+    │   ├── SignerRevoked            AMD has revoked the intermediate or the root
+    │   ├── RevocationUnknown        no usable revocation list is at hand, though one is required
     │   └── ReportDataMismatch       genuine, but not the answer to our challenge
     ├── ChallengeError               the challenge cannot be accepted back
     │   ├── ChallengeMalformed       not a challenge at all
@@ -119,6 +121,14 @@ class EndorsementMismatch(VerificationError):
 
 class SignatureInvalid(VerificationError):
     """A report that the VEK did not sign."""
+
+
+class SignerRevoked(VerificationError):
+    """A chain with an intermediate or a root that is on AMD's revocation list."""
+
+
+class RevocationUnknown(VerificationError):
+    """No usable revocation list is at hand, though one is required: neither genuine nor refused."""
 
 
 class ReportDataMismatch(VerificationError):

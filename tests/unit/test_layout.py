@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE_ROOTS = ("attestation", "agent", "operator", "dev")
+SOURCE_ROOTS = ("attestation", "agent", "operator", "cli", "dev")
 CODE = [
     path
     for folder in (*SOURCE_ROOTS, "tests", "bench")
@@ -71,6 +71,8 @@ def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return len((ast.get_docstring(node, clean=False) or "").splitlines())
 
 
-@pytest.mark.parametrize("package", ["nodeproof", "nodeproof_agent", "nodeproof_operator"])
+@pytest.mark.parametrize(
+    "package", ["nodeproof", "nodeproof_agent", "nodeproof_operator", "nodeproof_cli"]
+)
 def test_packages_are_typed(package: str) -> None:
     assert list(ROOT.glob(f"*/{package}/py.typed"))

@@ -108,6 +108,8 @@ class Certificate:
     product: Product
     """Whose chain it belongs to; of a VEK, by its issuer's name."""
     version: x509.Version
+    serial: int
+    """What a revocation list names it by; zero in every VEK."""
     subject: x509.Name
     issuer: x509.Name
     not_before: datetime
@@ -194,6 +196,7 @@ def _read(certificate: x509.Certificate, role: Role, product: Product) -> Certif
         role=role,
         product=product,
         version=certificate.version,
+        serial=certificate.serial_number,
         subject=certificate.subject,
         issuer=certificate.issuer,
         not_before=certificate.not_valid_before_utc,

@@ -22,8 +22,10 @@ from nodeproof.errors import (
     EndorsementMismatch,
     EndorsementsMissing,
     ReportVersionUnsupported,
+    RevocationUnknown,
     RootUntrusted,
     SignatureInvalid,
+    SignerRevoked,
     VerificationError,
 )
 from nodeproof.sevsnp.certificates import INTERMEDIATES, Certificate, Role, common_name
@@ -41,6 +43,8 @@ _STAGES: tuple[type[VerificationError], ...] = (
     EndorsementMismatch,
     ReportVersionUnsupported,
     SignatureInvalid,
+    RevocationUnknown,
+    SignerRevoked,
 )
 """Errors by how far an attempt came before them."""
 
@@ -77,22 +81,32 @@ def _stage(error: VerificationError) -> int:
     return _STAGES.index(type(error))
 
 
-def build_chain(
-    vek: Certificate, pool: Sequence[Certificate], anchors: Sequence[TrustAnchor], now: datetime
-) -> Chain:
-    """Return the chain from a VEK to a pinned root, through certificates of the pool.
+def first_chain(
+    vek: Certificate,
+    pool: Sequence[Certificate],
+    anchors: Sequence[TrustAnchor],
+    now: datetime,
+    judge: Callable[[Chain], T],
+) -> T:
+    """Return what ``judge`` says of the first chain from a VEK to a pinned root that it accepts.
+
+    There may be several: AMD has issued an intermediate again and revoked its older certificate.
 
     Raises:
         EndorsementsMissing: The pool holds no intermediate or no root of the VEK's product.
         RootUntrusted: Those that it holds are not pinned.
         ChainInvalid: A certificate breaks its profile or is not in force, or its issuer did not
             sign it.
+        VerificationError: ``judge`` raised it of every chain.
     """
+
+    def attempt(intermediate: Certificate, root: Certificate) -> T:
+        return judge(_check_chain(vek, intermediate, root, anchors, now))
+
     intermediates = _select(pool, vek, INTERMEDIATES[vek.role])
     roots = _select(pool, vek, Role.ARK)
     attempts = (
-        partial(_check_chain, vek, intermediate, root, anchors, now)
-        for root, intermediate in product(roots, intermediates)
+        partial(attempt, intermediate, root) for root, intermediate in product(roots, intermediates)
     )
     missing = partial(_missing, vek, (*intermediates, *roots))
     return first_accepted(attempts, otherwise=missing)

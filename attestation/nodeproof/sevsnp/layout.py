@@ -40,6 +40,13 @@ RESERVED: Mapping[int, tuple[tuple[int, int], ...]] = MappingProxyType(
 )
 """Reserved bytes of each known version: offset of the first, and of the one after the last."""
 
+UNCONFIRMED: Mapping[int, str] = MappingProxyType(
+    {
+        6: "no genuine report confirms yet where its extended TCB versions are (56860, 1.59)",
+    }
+)
+"""Versions that are recognised and yet refused, each with why."""
+
 _FIELDS = struct.Struct("<IIQ16s16sII8sQI4x64s48s32s48s48s32s32s8s3B21x64s8s3Bx3Bx8sQQ")
 """From offset 0 through CURRENT_MIT_VECTOR; ``x`` is reserved."""
 

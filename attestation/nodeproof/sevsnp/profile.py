@@ -105,15 +105,19 @@ def _check_algorithm(certificate: Certificate) -> None:
     _require(certificate, "signature algorithm", wanted, wanted if as_wanted else "another")
 
 
-def _check_unsigned(certificate: Certificate) -> None:
-    """Check that what stands around the signed bytes can be nothing else.
+def is_exact(der: bytes, signed: bytes, signature: bytes) -> bool:
+    """Tell whether what stands around the signed bytes can be nothing else.
 
-    The algorithm outside must be the one inside, to the byte (RFC 5280, section 4.1.1.2); the
-    signature is a whole number of bytes. A certificate is then unchanged if its signature is good.
+    The algorithm outside must be the one inside, to the byte (RFC 5280, sections 4.1.1.2 and
+    5.1.1.2); the signature is a whole number of bytes. The whole is then unchanged if its signature
+    is good.
     """
-    outside = certificate.der.partition(certificate.signed)[2]
-    algorithm, marker, _ = outside.partition(_BIT_STRING + certificate.signature)
-    exact = bool(marker) and algorithm in certificate.signed
+    algorithm, marker, _ = der.partition(signed)[2].partition(_BIT_STRING + signature)
+    return bool(marker) and algorithm in signed
+
+
+def _check_unsigned(certificate: Certificate) -> None:
+    exact = is_exact(certificate.der, certificate.signed, certificate.signature)
     _require(certificate, "unsigned bytes", "DER", "DER" if exact else "another encoding")
 
 

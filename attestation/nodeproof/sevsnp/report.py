@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from nodeproof.errors import ReportMalformed, ReportVersionUnsupported
 from nodeproof.sevsnp.bits import GuestPolicy, KeyInfo, PlatformInfo
-from nodeproof.sevsnp.layout import REPORT_SIZE, RESERVED, SCALAR_SIZE, SIGNED_SIZE, Body
+from nodeproof.sevsnp.layout import (
+    REPORT_SIZE,
+    RESERVED,
+    SCALAR_SIZE,
+    SIGNED_SIZE,
+    UNCONFIRMED,
+    Body,
+)
 from nodeproof.sevsnp.products import CPUID
 
 ECDSA_P384_SHA384 = 1
@@ -110,7 +117,8 @@ def parse_report(data: bytes) -> Report:
 
     Raises:
         ReportMalformed: Wrong size, reserved bytes or bits used, or a value out of its range.
-        ReportVersionUnsupported: The version is not one of 2, 3, 4, 5.
+        ReportVersionUnsupported: The version is not one of 2, 3, 4, 5. Version 6 is recognised, but
+            nobody has seen a genuine one yet, so its layout is not relied on.
     """
     data = _sized(data)
     _check_reserved(data, _supported_version(data))
@@ -132,8 +140,9 @@ def _sized(data: bytes) -> bytes:
 def _supported_version(data: bytes) -> int:
     version = int.from_bytes(data[:4], "little")
     if version not in RESERVED:
+        why = UNCONFIRMED.get(version, "this release does not know it")
         raise ReportVersionUnsupported(
-            "the report has a version that this release does not know",
+            f"the report has a version that is not read: {why}",
             expected="one of " + ", ".join(map(str, RESERVED)),
             observed=str(version),
         )

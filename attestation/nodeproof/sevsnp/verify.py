@@ -6,7 +6,7 @@ the report then says may still be unacceptable: that is for ``nodeproof.appraisa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -23,19 +23,22 @@ from nodeproof.errors import EndorsementsMissing, ReportDataMismatch, SignatureI
 from nodeproof.policy import SignerKind
 from nodeproof.sevsnp.bits import SigningKey
 from nodeproof.sevsnp.certificates import Certificate, Role, load_certificates
-from nodeproof.sevsnp.chain import Chain, build_chain, first_accepted
+from nodeproof.sevsnp.chain import Chain, first_accepted, first_chain
+from nodeproof.sevsnp.crl import NOT_REQUIRED, Revocation, RevocationList, check_revocation
 from nodeproof.sevsnp.endorsement import check_endorsement, vek_extensions
-from nodeproof.sevsnp.products import CPUModel, Product, identify
-from nodeproof.sevsnp.report import Report, parse_report
+from nodeproof.sevsnp.products import Product
+from nodeproof.sevsnp.report import Report
 from nodeproof.sevsnp.roots import TrustAnchor
-from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TCBVersion, decode_tcb
+from nodeproof.sevsnp.statement import Statement, read_statement
+from nodeproof.sevsnp.tcb import TCBVersion
 
-_SIGNERS: Mapping[SigningKey, Role] = MappingProxyType(
+SIGNERS: Mapping[SigningKey, Role] = MappingProxyType(
     {
         SigningKey.VCEK: Role.VCEK,
         SigningKey.VLEK: Role.VLEK,
     }
 )
+"""Which kind of certificate belongs to each SIGNING_KEY."""
 
 _ECDSA = ECDSA(Prehashed(SHA384()))
 
@@ -58,18 +61,16 @@ class VerifiedReport:
     launch_tcb: TCBVersion
     chain: tuple[bytes, bytes, bytes]
     """DER of the VEK, its intermediate and the root that verified."""
+    crl: RevocationList | None
+    """The newest usable list, which does not name the chain; None if none was at hand."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
-    """A report, decoded but not yet believed."""
+class _Endorsed:
+    """Who vouches for a report, and which list says that AMD still does."""
 
-    report: Report
-    model: CPUModel | None
-    reported_tcb: TCBVersion
-    committed_tcb: TCBVersion
-    current_tcb: TCBVersion
-    launch_tcb: TCBVersion
+    chain: Chain
+    crl: RevocationList | None
 
 
 def verify(
@@ -79,6 +80,7 @@ def verify(
     anchors: Sequence[TrustAnchor],
     now: datetime,
     report_data: bytes | None,
+    revocation: Revocation = NOT_REQUIRED,
 ) -> VerifiedReport:
     """Return what a report proves.
 
@@ -90,6 +92,7 @@ def verify(
         now: When the certificates must be in force; with a time zone.
         report_data: The 64 bytes that the report must hold. None leaves them unchecked: then the
             report is genuine, but may be old or somebody else's.
+        revocation: AMD's revocation lists, and whether one must be at hand.
 
     Raises:
         ReportMalformed: Wrong size, reserved bytes or bits used, or a value out of its range.
@@ -101,40 +104,30 @@ def verify(
         ChainInvalid: A certificate breaks its profile, its dates or its signature.
         EndorsementMismatch: The VEK was issued for another chip, product or firmware.
         SignatureInvalid: The VEK did not sign these bytes.
+        SignerRevoked: A list of AMD's names the intermediate or the root.
+        RevocationUnknown: A list is required and none of those given can be used.
         ReportDataMismatch: Genuine, but with other REPORT_DATA.
     """
-    statement = _decode(parse_report(report))
+    statement = read_statement(report)
     pool = load_certificates(certificates)
-    chain = _endorse(statement, pool, anchors, now)
+    judge = partial(_judge, statement, revocation, now)
+    endorsed = _endorse(statement, pool, anchors, now, judge)
     if report_data is not None:
         _check_report_data(statement.report, report_data)
-    return _claims(statement, chain)
-
-
-def _decode(report: Report) -> _Statement:
-    model = identify(report.cpuid) if report.cpuid else None
-    # Version 2 names no processor; only Milan and Genoa made it, and they share one layout.
-    layout = model.tcb_layout if model else MILAN_LAYOUT
-    return _Statement(
-        report=report,
-        model=model,
-        reported_tcb=decode_tcb(report.reported_tcb, layout),
-        committed_tcb=decode_tcb(report.committed_tcb, layout),
-        current_tcb=decode_tcb(report.current_tcb, layout),
-        launch_tcb=decode_tcb(report.launch_tcb, layout),
-    )
+    return _claims(statement, endorsed)
 
 
 def _endorse(
-    statement: _Statement,
+    statement: Statement,
     pool: Sequence[Certificate],
     anchors: Sequence[TrustAnchor],
     now: datetime,
-) -> Chain:
+    judge: Callable[[Chain], _Endorsed],
+) -> _Endorsed:
     """Return the chain of the VEK that signed the report, whichever of the pool it is."""
-    role = _SIGNERS[statement.report.key_info.signing_key]
+    role = SIGNERS[statement.report.key_info.signing_key]
     attempts = (
-        partial(_try_vek, statement, vek, pool, anchors, now) for vek in pool if vek.role is role
+        partial(first_chain, vek, pool, anchors, now, judge) for vek in pool if vek.role is role
     )
     return first_accepted(attempts, otherwise=partial(_missing, role, pool))
 
@@ -147,17 +140,11 @@ def _missing(role: Role, pool: Iterable[Certificate]) -> EndorsementsMissing:
     )
 
 
-def _try_vek(
-    statement: _Statement,
-    vek: Certificate,
-    pool: Sequence[Certificate],
-    anchors: Sequence[TrustAnchor],
-    now: datetime,
-) -> Chain:
-    chain = build_chain(vek, pool, anchors, now)
-    check_endorsement(statement.report, statement.model, statement.reported_tcb, vek)
-    _check_signature(statement.report, vek)
-    return chain
+def _judge(statement: Statement, revocation: Revocation, now: datetime, chain: Chain) -> _Endorsed:
+    check_endorsement(statement.report, statement.model, statement.reported_tcb, chain.vek)
+    _check_signature(statement.report, chain.vek)
+    # Last, so that a forged report is called forged even where no list is at hand.
+    return _Endorsed(chain, check_revocation(chain, revocation, now))
 
 
 def _check_signature(report: Report, vek: Certificate) -> None:
@@ -183,7 +170,8 @@ def _check_report_data(report: Report, expected: bytes) -> None:
         )
 
 
-def _claims(statement: _Statement, chain: Chain) -> VerifiedReport:
+def _claims(statement: Statement, endorsed: _Endorsed) -> VerifiedReport:
+    chain = endorsed.chain
     kind = SignerKind.SIMULATED if chain.anchor.simulated else SignerKind(chain.vek.role.value)
     return VerifiedReport(
         report=statement.report,
@@ -196,4 +184,5 @@ def _claims(statement: _Statement, chain: Chain) -> VerifiedReport:
         current_tcb=statement.current_tcb,
         launch_tcb=statement.launch_tcb,
         chain=(chain.vek.der, chain.intermediate.der, chain.root.der),
+        crl=endorsed.crl,
     )

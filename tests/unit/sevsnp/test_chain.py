@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from fakes import simulated
 from nodeproof.errors import CertificateMalformed, ChainInvalid, EndorsementsMissing, RootUntrusted
 from nodeproof.sevsnp.certificates import Certificate, Role, load_certificates
-from nodeproof.sevsnp.chain import Chain, build_chain
+from nodeproof.sevsnp.chain import Chain, first_chain
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.profile import check_profile
 from nodeproof.sevsnp.simulator import SimulatedAuthority, SimulatedMachine
@@ -25,7 +25,9 @@ NOW = simulated.NOW
 def chain(*certificates: bytes, now: datetime = NOW) -> Chain:
     """Build the chain of the first certificate through the others, to the known authority."""
     pool = load_certificates(certificates)
-    return build_chain(pool[0], pool, [simulated.authority().anchor()], now)
+    return first_chain(
+        pool[0], pool, [simulated.authority().anchor()], now, judge=lambda found: found
+    )
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +86,7 @@ def test_a_pinned_key_counts_for_its_own_product_only(
     pool = load_certificates([vcek, authority.ask, authority.ark])
     anchor = replace(authority.anchor(), product=Product.GENOA)
     with pytest.raises(RootUntrusted, match="no root at all"):
-        build_chain(pool[0], pool, [anchor], NOW)
+        first_chain(pool[0], pool, [anchor], NOW, judge=lambda found: found)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ def test_refuses_versions_that_it_does_not_know(machine: SimulatedMachine, versi
         parse_report(data)
 
 
+def test_recognises_version_6_and_says_why_it_is_refused(machine: SimulatedMachine) -> None:
+    data = with_bytes(machine.attest(bytes(64)), 0, b"\x06")
+    with pytest.raises(ReportVersionUnsupported, match="extended TCB versions"):
+        parse_report(data)
+
+
 @pytest.mark.parametrize(
     ("version", "offset"),
     [
@@ -87,6 +93,7 @@ def test_tolerates_mitigation_vectors_in_version_4(machine: SimulatedMachine) ->
         ({"policy": 0x30000 | 1 << 26}, "POLICY"),
         ({"policy": 0x30000 | 1 << 63}, "POLICY"),
         ({"platform_info": 1 << 8}, "PLATFORM_INFO"),
+        ({"platform_info": 1 << 63}, "PLATFORM_INFO"),
         ({"key_info": 1 << 5}, "KEY_INFO"),
         ({"key_info": 2 << 2}, "KEY_INFO"),
         ({"key_info": 7 << 2}, "KEY_INFO"),

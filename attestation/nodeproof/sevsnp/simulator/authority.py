@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,13 @@ from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.profile import RSA_EXPONENT, RSA_KEY_SIZE
 from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
 from nodeproof.sevsnp.simulator.files import read_key, write_key, write_public
-from nodeproof.sevsnp.simulator.issuing import Signer, issue_ca, issue_vek, vcek_extensions
+from nodeproof.sevsnp.simulator.issuing import (
+    Signer,
+    issue_ca,
+    issue_crl,
+    issue_vek,
+    vcek_extensions,
+)
 from nodeproof.sevsnp.tcb import TCBVersion
 
 ARK_FILE = "ark.pem"
@@ -66,6 +73,10 @@ class SimulatedAuthority:
         extensions = vcek_extensions(self.product, chip_id, tcb)
         signer = Signer(self.product, self.ask_key, now)
         return issue_vek(Role.VCEK, public_key, extensions, signer)
+
+    def issue_crl(self, now: datetime, revoked: Iterable[int] = ()) -> bytes:
+        """Return the revocation list (DER) of this moment, with these serial numbers on it."""
+        return issue_crl(revoked, Signer(self.product, self.ark_key, now))
 
     def save(self, directory: Path) -> None:
         """Write certificates and private keys; the keys for their owner alone."""

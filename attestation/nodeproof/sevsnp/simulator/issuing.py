@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -24,6 +24,9 @@ CA_LIFE = timedelta(days=25 * 365)
 
 VCEK_LIFE = timedelta(days=7 * 365)
 """How long a VCEK is valid."""
+
+CRL_LIFE = timedelta(days=45)
+"""How long a revocation list is in force; AMD's take a month and a half, some a year."""
 
 _BACKDATED = timedelta(days=1)
 """Certificates begin before they are made, so that a clock which lags does not refuse them."""
@@ -72,9 +75,12 @@ class Signer:
     now: datetime
 
 
-def issue_ca(role: Role, public_key: RSAPublicKey, signer: Signer) -> x509.Certificate:
-    """Return the certificate of an ARK, ASK or ASVK."""
-    serial = _FIRST_SERIALS[signer.product] + _SERIAL_OFFSETS[role]
+def issue_ca(
+    role: Role, public_key: RSAPublicKey, signer: Signer, serial: int | None = None
+) -> x509.Certificate:
+    """Return the certificate of an ARK, ASK or ASVK; its serial number is AMD's unless given."""
+    if serial is None:
+        serial = _FIRST_SERIALS[signer.product] + _SERIAL_OFFSETS[role]
     builder = _builder(role, signer, CA_LIFE).public_key(public_key).serial_number(serial)
     constraints = x509.BasicConstraints(ca=True, path_length=_PATH_LENGTHS[role])
     builder = builder.add_extension(constraints, critical=True)
@@ -96,6 +102,23 @@ def issue_vek(
         extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
         builder = builder.add_extension(extension, critical=False)
     return _with_serial_zero(_sign(builder, signer), signer.key)
+
+
+def issue_crl(revoked: Iterable[int], signer: Signer, life: timedelta = CRL_LIFE) -> bytes:
+    """Return the revocation list (DER) of an ARK that names these serial numbers."""
+    begin = signer.now - _BACKDATED
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(_name(common_name(Role.ARK, signer.product)))
+        .last_update(begin)
+        .next_update(begin + life)
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    for serial in revoked:
+        entry = x509.RevokedCertificateBuilder(serial_number=serial, revocation_date=begin)
+        builder = builder.add_revoked_certificate(entry.build())
+    crl = builder.sign(signer.key, SHA384(), rsa_padding=signature_padding())
+    return crl.public_bytes(Encoding.DER)
 
 
 def vcek_extensions(product: Product, chip_id: bytes, tcb: TCBVersion) -> dict[str, bytes]:

@@ -1,0 +1,44 @@
+"""What a report states, decoded for the processor it names; nobody vouches for it yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodeproof.sevsnp.products import CPUModel, identify
+from nodeproof.sevsnp.report import Report, parse_report
+from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TCBVersion, decode_tcb
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A report and what depends on the processor: read, but not yet believed."""
+
+    report: Report
+    model: CPUModel | None
+    """None for a report of version 2, which does not tell."""
+    reported_tcb: TCBVersion
+    committed_tcb: TCBVersion
+    current_tcb: TCBVersion
+    launch_tcb: TCBVersion
+
+
+def read_statement(data: bytes) -> Statement:
+    """Return what the 1,184 bytes of a report state.
+
+    Raises:
+        ReportMalformed: Wrong size, reserved bytes or bits used, or a value out of its range.
+        ReportVersionUnsupported: A layout that this release does not know.
+        ProductUnknown: CPUID values of no known processor.
+    """
+    report = parse_report(data)
+    model = identify(report.cpuid) if report.cpuid else None
+    # Version 2 names no processor; only Milan and Genoa made it, and they share one layout.
+    layout = model.tcb_layout if model else MILAN_LAYOUT
+    return Statement(
+        report=report,
+        model=model,
+        reported_tcb=decode_tcb(report.reported_tcb, layout),
+        committed_tcb=decode_tcb(report.committed_tcb, layout),
+        current_tcb=decode_tcb(report.current_tcb, layout),
+        launch_tcb=decode_tcb(report.launch_tcb, layout),
+    )
