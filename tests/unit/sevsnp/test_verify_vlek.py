@@ -11,9 +11,11 @@ from fakes import simulated
 from nodeproof.errors import (
     EndorsementMismatch,
     EndorsementsMissing,
+    SignerRevoked,
 )
 from nodeproof.policy import SignerKind
-from nodeproof.sevsnp.certificates import Role
+from nodeproof.sevsnp.certificates import Role, load_certificates
+from nodeproof.sevsnp.crl import Revocation
 from nodeproof.sevsnp.extensions import AMD_ARC
 from nodeproof.sevsnp.simulator import SimulatedAuthority, SimulatedMachine
 from nodeproof.sevsnp.simulator.issuing import Signer, issue_ca, issue_vek, vcek_extensions
@@ -82,3 +84,14 @@ class TestVLEK:
     ) -> None:
         with pytest.raises(EndorsementMismatch, match="names a cloud provider"):
             check(self.report(machine), self.issue(authority, machine, {}))
+
+    def test_refuses_a_vlek_under_a_revoked_asvk(
+        self,
+        machine: SimulatedMachine,
+        authority: SimulatedAuthority,
+        certificates: tuple[bytes, ...],
+    ) -> None:
+        asvk = load_certificates(certificates)[1]
+        crl = authority.issue_crl(NOW, [asvk.serial])
+        with pytest.raises(SignerRevoked, match="ASVK"):
+            check(self.report(machine), certificates, revocation=Revocation((crl,)))
