@@ -38,7 +38,7 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
         ComponentFailed: A process ended or did not become ready.
     """
     with ExitStack() as stack:
-        stack.enter_context(stopping_on_sigterm())
+        stack.enter_context(stopping_on_signals())
         place = stack.enter_context(working_directory(directory))
         plane = stack.enter_context(ControlPlane.obtain(place))
         platforms = Platforms(place / "platforms")
@@ -74,17 +74,21 @@ def working_directory(directory: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def stopping_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: stop everything in order."""
+def stopping_on_signals() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: stop everything in order.
+
+    SIGINT too is set: a process that a shell started in the background ignores it otherwise.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _write_examples(directory: Path) -> Path:

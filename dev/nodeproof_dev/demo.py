@@ -15,7 +15,7 @@ from typing import Any
 from nodeproof.sevsnp.simulator.processor import DEBUG_POLICY, MEASUREMENT
 from nodeproof_dev import documents, narration, objects
 from nodeproof_dev.api import Object
-from nodeproof_dev.cluster import stopping_on_sigterm, working_directory
+from nodeproof_dev.cluster import stopping_on_signals, working_directory
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.installation import Installation
 from nodeproof_dev.narration import Narrator
@@ -49,7 +49,7 @@ def run(directory: Path | None = None, *, keep: bool = False) -> None:
         NotReadyInTime: The cluster did not do what the story says.
     """
     with ExitStack() as stack:
-        stack.enter_context(stopping_on_sigterm())
+        stack.enter_context(stopping_on_signals())
         place = stack.enter_context(working_directory(directory))
         narrator = Narrator()
         story = _set_the_stage(stack, place, narrator)
