@@ -39,7 +39,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 """The largest body an agent reads."""
 
 MAX_CERTIFICATE_TABLE_BYTES = 64 * 1024
-"""The largest certificate table that is looked at; hosts hand out four to sixteen KiB."""
+"""The largest certificate table that is sent: what the verifier reads, which agents do not load."""
 
 MAX_BOOT_ID_LENGTH = 64
 """Characters; Linux gives 36."""

@@ -25,6 +25,7 @@ from nodeproof.protocol import (
     decode,
     encode,
 )
+from nodeproof.sevsnp.certtable import MAX_TABLE_SIZE
 
 SUBMISSION = EvidenceSubmission(
     protocol=PROTOCOL_VERSION,
@@ -139,3 +140,7 @@ def test_a_refusal_omits_what_it_has_not() -> None:
         "reason": "TokenMissing",
         "message": "no token",
     }
+
+
+def test_the_largest_table_that_is_sent_is_the_largest_that_is_read() -> None:
+    assert MAX_CERTIFICATE_TABLE_BYTES == MAX_TABLE_SIZE

@@ -42,13 +42,6 @@ class TCBVersion:
     snp: int
     microcode: int
 
-    def reaches(self, minimum: TCBVersion) -> bool:
-        """Tell whether every component is at least that of ``minimum``."""
-        return (self.fmc or 0) >= (minimum.fmc or 0) and all(
-            getattr(self, name) >= getattr(minimum, name)
-            for name in ("bootloader", "tee", "snp", "microcode")
-        )
-
     def __str__(self) -> str:
         parts = ((field.name, getattr(self, field.name)) for field in fields(self))
         return " ".join(f"{name}={value}" for name, value in parts if value is not None)
