@@ -92,10 +92,7 @@ class Components:
         self._start_controllers(begun)
 
     def restart_controllers(self) -> None:
-        """Start controller manager and scheduler anew, and wait until they work.
-
-        When the API server was away for ten seconds they try again half a minute later at worst.
-        """
+        """Start controller manager and scheduler anew, and wait until they work."""
         for each in (self.controller_manager, self.scheduler):
             each.kill()
         self._start_controllers(time.monotonic())

@@ -170,22 +170,22 @@ class ControlPlane:
 
     @contextmanager
     def api_server_stopped(self) -> Iterator[None]:
-        """Keep the API server stopped within the block."""
-        self.api_server.stop()
-        try:
-            yield
-        finally:
-            self.api_server.start()
+        """Keep the API server stopped within the block; afterwards the controllers start anew.
 
-    def restart_controllers(self) -> None:
-        """Start controller manager and scheduler anew.
-
-        After a long absence of the API server they would stay idle for up to half a minute.
+        Left alone they would stay idle for up to half a minute. Worse, a controller whose Pods are
+        watched again later than its Nodes never sees a Pod that came and went in between, expects
+        it for five minutes, and creates no other.
 
         Raises:
             NotPossible: The cluster is not ours.
         """
-        self._components("its controllers cannot be restarted").restart_controllers()
+        components = self._components("its API server cannot be stopped")
+        components.api_server.stop()
+        try:
+            yield
+        finally:
+            components.api_server.start()
+            components.restart_controllers()
 
     def _components(self, consequence: str) -> Components:
         if self._own is None:

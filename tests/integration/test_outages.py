@@ -36,13 +36,6 @@ def leader(plane: ControlPlane, nodeproof_operator: OperatorProcess) -> Iterator
 
 
 @pytest.fixture
-def brittle_plane(own_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """The run's control plane, whose controllers work for the next test at once."""
-    yield own_plane
-    own_plane.restart_controllers()
-
-
-@pytest.fixture
 def standby(installation: Installation, leader: OperatorProcess) -> Iterator[OperatorProcess]:
     """Another replica; when it stops, what it leads goes back to the run's operator."""
     replica = installation.start_operator("standby")
@@ -55,7 +48,7 @@ def standby(installation: Installation, leader: OperatorProcess) -> Iterator[Ope
 
 
 def test_ten_seconds_without_api_server_lose_nothing_and_attest_nobody(
-    brittle_plane: ControlPlane,
+    own_plane: ControlPlane,
     attester: NewAttester,
     case: PolicyCase,
     leader: OperatorProcess,
@@ -66,7 +59,7 @@ def test_ten_seconds_without_api_server_lose_nothing_and_attest_nobody(
     case.wait_label(rebooted.name, policy)
     pid, question = leader.pid, fresh.challenge()
     answer = fresh.submission(question)
-    with brittle_plane.api_server_stopped():
+    with own_plane.api_server_stopped():
         rebooted.node.reboot()
         refused = fresh.submit(answer)
         assert (refused.status, refused.reason) == (503, "Overloaded")
