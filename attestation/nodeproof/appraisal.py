@@ -6,86 +6,21 @@ raises. Pure: the same claims, policy, reference values and time give the same a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-from nodeproof import checks
-from nodeproof.checks import Check
-from nodeproof.policy import Policy, ReferenceValueSet, Requirement, SignerKind
+from nodeproof.appraising.firmware import appraise_firmware
+from nodeproof.appraising.guest import appraise_guest_policy
+from nodeproof.appraising.launch import appraise_launch, appraise_measurement
+from nodeproof.appraising.outcome import CheckResult
+from nodeproof.appraising.platform import appraise_platform
+from nodeproof.appraising.signer import appraise_chip, appraise_signer
+from nodeproof.policy import Policy, ReferenceValueSet
 from nodeproof.result import Outcome
+from nodeproof.sevsnp.verify import VerifiedReport
 
-SHOWN_DIGITS = 16
-"""Hexadecimal digits of an accepted measurement that texts show: it can be looked up."""
-
-SHOWN_ITEMS = 3
-"""How many sets or values a text names before it only counts, so that it stays short."""
-
-
-class GuestPolicyClaims(Protocol):
-    """The bits of POLICY that appraisal asks for (``nodeproof.sevsnp.bits.GuestPolicy``)."""
-
-    @property
-    def debug(self) -> bool:
-        """The host may read the guest's memory."""
-
-    @property
-    def migrate_ma(self) -> bool:
-        """A migration agent may be bound to the guest."""
-
-    @property
-    def smt(self) -> bool:
-        """Simultaneous multithreading is allowed."""
-
-    @property
-    def single_socket(self) -> bool:
-        """Only one socket is allowed."""
-
-
-class ReportClaims(Protocol):
-    """What appraisal asks of a report (``nodeproof.sevsnp.report.Report``)."""
-
-    @property
-    def policy(self) -> GuestPolicyClaims:
-        """POLICY."""
-
-    @property
-    def vmpl(self) -> int:
-        """The privilege level that asked for the report, 0 to 3."""
-
-    @property
-    def measurement(self) -> bytes:
-        """MEASUREMENT, 48 bytes."""
-
-
-class Claims(Protocol):
-    """What verification proved (``nodeproof.sevsnp.verify.VerifiedReport``)."""
-
-    @property
-    def signer(self) -> SignerKind:
-        """What endorsed the report."""
-
-    @property
-    def report(self) -> ReportClaims:
-        """The report, shown to be genuine."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """How one check went.
-
-    Attributes:
-        id: The check's ID in ``nodeproof.checks.CATALOGUE``.
-        outcome: ``Passed`` or ``Failed``.
-        expected: What the policy asks for, in words.
-        observed: What the evidence says, in the same words.
-    """
-
-    id: str
-    outcome: Outcome
-    expected: str
-    observed: str
+__all__ = ["Appraisal", "CheckResult", "appraise", "next_change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,104 +42,46 @@ class Appraisal:
 
 
 def appraise(
-    claims: Claims, policy: Policy, sets: Iterable[ReferenceValueSet], now: datetime
+    claims: VerifiedReport, policy: Policy, sets: Iterable[ReferenceValueSet], now: datetime
 ) -> Appraisal:
     """Return the outcome of every check of a policy.
 
     Args:
         claims: What verification proved; never anything read back from an object.
-        policy: The policy to apply.
+        policy: The policy to apply. Its rules on revocation are not appraised: they are about the
+            verifier's lists, not about the evidence.
         sets: Reference value sets; those that the policy does not name are not looked at, and one
             that it names but that is not given counts as empty.
-        now: When, with time zone: values past their expiration time do not count.
+        now: When, with time zone: values past their expiration time do not count, nor do firmware
+            minimums before their effective time.
     """
+    spec, report = policy.spec, claims.report
     return Appraisal(
         policy_name=policy.name,
         checks=(
-            _signer(claims, policy),
-            *_guest_policy(claims, policy),
-            _vmpl(claims, policy),
-            _measurement(claims, policy, sets, now),
+            *appraise_signer(claims, spec.signer),
+            *appraise_chip(claims, spec.chips),
+            *appraise_guest_policy(report.policy, spec.guest),
+            *appraise_launch(report, spec.guest),
+            *appraise_firmware(claims, spec.firmware, now),
+            *appraise_platform(report.platform_info, spec.firmware.platform_info),
+            appraise_measurement(claims, spec.reference_value_set_names, sets, now),
         ),
     )
 
 
-def _result(check: Check, expected: str, observed: str, *, passed: bool) -> CheckResult:
-    outcome = Outcome.PASSED if passed else Outcome.FAILED
-    return CheckResult(id=check.id, outcome=outcome, expected=expected, observed=observed)
+def next_change(
+    policy: Policy, sets: Iterable[ReferenceValueSet], now: datetime
+) -> datetime | None:
+    """Return when the same evidence may next be judged otherwise: what passes now may fail then.
 
-
-def _signer(claims: Claims, policy: Policy) -> CheckResult:
-    kinds = policy.spec.signer.kinds
-    return _result(
-        checks.SIGNER_KIND, " or ".join(kinds), claims.signer, passed=claims.signer in kinds
-    )
-
-
-def _guest_policy(claims: Claims, policy: Policy) -> Iterable[CheckResult]:
-    bits, rules = claims.report.policy, policy.spec.guest
-    states = ("debugging forbidden", "debugging allowed")
-    yield _bit(checks.GUEST_DEBUG, rules.debug, states, observed=bits.debug)
-    states = ("migration agent forbidden", "migration agent allowed")
-    yield _bit(checks.MIGRATION_AGENT, rules.migration_agent, states, observed=bits.migrate_ma)
-    states = ("SMT forbidden", "SMT allowed")
-    yield _bit(checks.SMT, rules.smt, states, observed=bits.smt)
-    states = ("any number of sockets", "a single socket")
-    yield _bit(checks.SINGLE_SOCKET, rules.single_socket, states, observed=bits.single_socket)
-
-
-def _bit(
-    check: Check, rule: Requirement, states: tuple[str, str], *, observed: bool
-) -> CheckResult:
-    clear, is_set = states
-    accepted = {
-        Requirement.REQUIRED: (is_set,),
-        Requirement.FORBIDDEN: (clear,),
-        Requirement.ANY: states,
-    }[rule]
-    state = is_set if observed else clear
-    return _result(check, " or ".join(accepted), state, passed=state in accepted)
-
-
-def _vmpl(claims: Claims, policy: Policy) -> CheckResult:
-    expected, observed = policy.spec.guest.vmpl, claims.report.vmpl
-    return _result(checks.VMPL, f"VMPL {expected}", f"VMPL {observed}", passed=observed == expected)
-
-
-def _measurement(
-    claims: Claims, policy: Policy, sets: Iterable[ReferenceValueSet], now: datetime
-) -> CheckResult:
+    That is when the next reference value of the policy's sets ends or the next firmware minimum
+    takes effect; None: never.
+    """
     names = policy.spec.reference_value_set_names
-    accepted = [
-        each.measurement
-        for one_set in sets
-        if one_set.name in names
-        for each in one_set.measurements
-        if each.in_force(now)
-    ]
-    observed = claims.report.measurement.hex()
-    return _result(
-        checks.MEASUREMENT,
-        _expected_measurement(names, accepted),
-        # Whole, for an admin who wants to make it a reference value.
-        observed,
-        passed=observed in accepted,
+    values = (value for each in sets if each.name in names for value in each.measurements)
+    times = (
+        *(value.expiration_time for value in values),
+        *(minimum.effective_time for minimum in policy.spec.firmware.minimums),
     )
-
-
-def _expected_measurement(names: Sequence[str], accepted: Sequence[str]) -> str:
-    where = _some(names)
-    if not accepted:
-        return f"a value of {where}, where none is in force"
-    count = "the only value" if len(accepted) == 1 else f"one of the {len(accepted)} values"
-    return f"{count} of {where}: {_some([_shorten(each) for each in accepted])}"
-
-
-def _some(items: Sequence[str]) -> str:
-    shown = ", ".join(items[:SHOWN_ITEMS])
-    hidden = len(items) - SHOWN_ITEMS
-    return f"{shown} and {hidden} more" if hidden > 0 else shown
-
-
-def _shorten(measurement: str) -> str:
-    return f"{measurement[:SHOWN_DIGITS]}…"
+    return min((each for each in times if each is not None and each > now), default=None)

@@ -34,6 +34,8 @@ was observed. The reason is the same word in exceptions, HTTP answers, condition
     │   ├── NodeUnknown              its Node is gone or was re-created
     │   └── PodUnknown               its Pod is gone, ending, or not our DaemonSet's
     ├── Overloaded                   nothing is wrong; come again later
+    │   └── EndorsementsUnavailable  certificates that are not at hand are being fetched
+    ├── BundleMalformed              a bundle of endorsements that cannot be read
     └── PolicyInvalid                a policy or reference value set that cannot be read
 """
 
@@ -206,9 +208,19 @@ class Overloaded(NodeproofError):
         retry_after_seconds: When to come again, for the ``Retry-After`` header.
     """
 
-    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, retry_after_seconds: int, expected: str = "", observed: str = ""
+    ) -> None:
+        super().__init__(message, expected=expected, observed=observed)
         self.retry_after_seconds = retry_after_seconds
+
+
+class EndorsementsUnavailable(Overloaded):
+    """Evidence that cannot be judged yet: AMD's certificates for it are not at hand."""
+
+
+class BundleMalformed(NodeproofError):
+    """A bundle of endorsements that cannot be read, or that holds something else."""
 
 
 class PolicyInvalid(NodeproofError):

@@ -14,6 +14,7 @@ import msgspec
 
 CONDITION_ATTESTED = "Attested"
 CONDITION_EVIDENCE_VERIFIED = "EvidenceVerified"
+CONDITION_ENDORSEMENTS_CURRENT = "EndorsementsCurrent"
 
 CONDITION_READY = "Ready"
 """Of an AttestationPolicy: whether it can be applied."""
@@ -40,6 +41,7 @@ class Reason(StrEnum):
     # False: the node has shown something that is not acceptable
     CHECK_FAILED = "CheckFailed"
     NOT_GENUINE = "NotGenuine"
+    SIGNER_REVOKED = "SignerRevoked"
     IDENTITY_MISMATCH = "IdentityMismatch"
     # Unknown: the node is silent
     NO_EVIDENCE = "NoEvidence"
@@ -49,6 +51,7 @@ class Reason(StrEnum):
     # Unknown: nobody asks
     NOT_SELECTED = "NotSelected"
     # Unknown: the verifier has trouble
+    ENDORSEMENTS_UNAVAILABLE = "EndorsementsUnavailable"
     POLICY_INVALID = "PolicyInvalid"
     REFERENCE_VALUES_MISSING = "ReferenceValuesMissing"
 
@@ -94,6 +97,19 @@ class LastRefusal(_Status, frozen=True):
     observed: str = ""
 
 
+class Deferral(_Status, frozen=True):
+    """``status.deferral``: why the newest submission could not be judged yet.
+
+    It is for people, and keeps a node that waits for AMD's certificates from being taken for a
+    silent one. It ends with the submission that is accepted or refused.
+    """
+
+    time: datetime
+    reason: str
+    message: str
+    expected: str = ""
+
+
 class FailedCheck(_Status, frozen=True):
     """One check that a node's evidence did not pass."""
 
@@ -131,6 +147,7 @@ class NodeAttestationStatus(_Status, frozen=True):
 
     evidence: StoredEvidence | None = None
     last_refusal: LastRefusal | None = None
+    deferral: Deferral | None = None
     conditions: tuple[Condition, ...] = ()
     policies: tuple[PolicyResult, ...] = ()
     signer: str = ""

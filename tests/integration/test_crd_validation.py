@@ -1,4 +1,4 @@
-"""What the API server itself refuses, fills in and shows, by the CRDs alone."""
+"""What the API server itself refuses and shows of values and results, by the CRDs alone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Any
 
 import pytest
 
-from nodeproof.policy import GROUP, VERSION, PolicySpec, decode_policy
+from cases.validation import COLLECTION, NOW, dry_run
+from nodeproof.policy import GROUP, VERSION
 from nodeproof_dev.api import Api, Object
 from nodeproof_dev.controlplane import ControlPlane
 
 pytestmark = pytest.mark.usefixtures("installation")
 
-COLLECTION = f"/apis/{GROUP}/{VERSION}"
-POLICIES = f"{COLLECTION}/attestationpolicies"
 VALUES = f"{COLLECTION}/referencevaluesets"
 ATTESTATIONS = f"{COLLECTION}/nodeattestations"
-GATE = "nodeproof.node-restriction.kubernetes.io/confidential"
-NOW = "2026-11-23T12:00:00Z"
 GOOD = "0a" * 48
 
 
@@ -28,15 +25,6 @@ GOOD = "0a" * 48
 def api(plane: ControlPlane) -> Api:
     """The admin's client."""
     return plane.admin
-
-
-def policy(name: str, **spec: Any) -> Object:
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": "AttestationPolicy",
-        "metadata": {"name": name},
-        "spec": {"referenceValueSetNames": ["images"]} | spec,
-    }
 
 
 def values(name: str, *measurements: Object) -> Object:
@@ -85,109 +73,6 @@ def encoded(size: int) -> str:
     return base64.b64encode(bytes(size)).decode()
 
 
-def dry_run(api: Api, collection: str, body: Object) -> tuple[int, str]:
-    status, answer = api.call("POST", f"{collection}?dryRun=All&fieldValidation=Strict", body)
-    return status, answer.get("message", "")
-
-
-@pytest.mark.parametrize(
-    ("spec", "because"),
-    [
-        ({"freshness": {"intervalSeconds": 900}}, "intervalSeconds must be below"),
-        (
-            {"freshness": {"intervalSeconds": 60, "maximumAgeSeconds": 30}},
-            "intervalSeconds must be below",
-        ),
-        ({"freshness": {"intervalSeconds": 4}}, "greater than or equal to 5"),
-        ({"freshness": {"maximumAgeSeconds": 86401}}, "less than or equal to 86400"),
-        ({"signer": {"kinds": []}}, "should have at least 1 items"),
-        ({"signer": {"kinds": ["VCEK", "VCEK"]}}, "Duplicate value"),
-        ({"signer": {"kinds": ["TPM"]}}, "supported values"),
-        ({"guest": {"vmpl": 4}}, "less than or equal to 3"),
-        ({"guest": {"debug": "Allowed"}}, "supported values"),
-        ({"mode": "Off"}, "supported values"),
-        ({"referenceValueSetNames": []}, "should have at least 1 items"),
-        ({"referenceValueSetNames": [f"s{n}" for n in range(17)]}, "must have at most 16 items"),
-        ({"referenceValueSetNames": ["a", "a"]}, "Duplicate value"),
-        ({"referenceValueSetNames": None}, "referenceValueSetNames: Required value"),
-        ({"enforcement": {"failureEffect": "PreferNoSchedule"}}, "supported values"),
-        ({"enforcement": {"unknownGraceSeconds": -1}}, "greater than or equal to 0"),
-        ({"guests": {}}, "unknown field"),
-    ],
-    ids=str,
-)
-def test_refuses_a_policy_that_contradicts_itself(api: Api, spec: Object, because: str) -> None:
-    status, message = dry_run(api, POLICIES, policy("refused", **spec))
-    assert status in {400, 422}
-    assert because in message
-
-
-@pytest.mark.parametrize(
-    ("expression", "because"),
-    [
-        ({"operator": "In"}, "the operators In and NotIn need values"),
-        ({"operator": "NotIn", "values": []}, "the operators In and NotIn need values"),
-        ({"operator": "Exists", "values": ["x"]}, "Exists and DoesNotExist take no values"),
-        ({"operator": "DoesNotExist", "values": ["x"]}, "Exists and DoesNotExist take no values"),
-        ({"operator": "Gt", "values": ["1"]}, "supported values"),
-        ({"operator": "Exists", "key": GATE}, "by the labels that policies give"),
-        ({"operator": "Exists", "key": "not a key"}, "should match"),
-        ({"operator": "In", "values": ["not a value"]}, "should match"),
-    ],
-    ids=str,
-)
-def test_refuses_a_selector_that_makes_no_sense(api: Api, expression: Object, because: str) -> None:
-    selector = {"matchExpressions": [{"key": "zone"} | expression]}
-    status, message = dry_run(api, POLICIES, policy("refused", nodeSelector=selector))
-    assert status == 422
-    assert because in message
-
-
-def test_refuses_a_selector_by_a_label_that_policies_give(api: Api) -> None:
-    selector = {"matchLabels": {GATE: "true"}}
-    status, message = dry_run(api, POLICIES, policy("refused", nodeSelector=selector))
-    assert status == 422
-    assert "by the labels that policies give" in message
-
-
-def test_refuses_a_policy_whose_name_is_too_long_for_a_label(api: Api) -> None:
-    assert dry_run(api, POLICIES, policy("p" * 63))[0] == 201
-    status, message = dry_run(api, POLICIES, policy("p" * 64))
-    assert status == 422
-    assert "at most 63 characters" in message
-
-
-def test_refuses_a_policy_without_spec(api: Api) -> None:
-    body = policy("refused")
-    del body["spec"]
-    assert dry_run(api, POLICIES, body)[0] == 422
-
-
-def test_accepts_a_policy_that_uses_everything(api: Api) -> None:
-    body = policy(
-        "complete",
-        mode="Audit",
-        nodeSelector={
-            "matchLabels": {"a": "b"},
-            "matchExpressions": [
-                {"key": "example.org/zone", "operator": "In", "values": ["x", ""]},
-                {"key": "c", "operator": "DoesNotExist"},
-            ],
-        },
-        signer={"kinds": ["VCEK", "VLEK", "Simulated"]},
-        guest={"debug": "Required", "migrationAgent": "Any", "smt": "Forbidden", "vmpl": 3},
-        freshness={"intervalSeconds": 5, "maximumAgeSeconds": 10},
-        enforcement={"failureEffect": "NoSchedule", "unknownGraceSeconds": 0},
-    )
-    assert dry_run(api, POLICIES, body) == (201, "")
-
-
-def test_fills_in_the_defaults_of_the_model(api: Api) -> None:
-    stored = api.create(f"{POLICIES}?dryRun=All", policy("defaults"))
-    assert {"signer", "guest", "freshness", "enforcement", "mode"} < set(stored["spec"])
-    assert decode_policy(stored).spec == PolicySpec(reference_value_set_names=("images",))
-
-
 @pytest.mark.parametrize(
     ("fields", "because"),
     [
@@ -197,6 +82,7 @@ def test_fills_in_the_defaults_of_the_model(api: Api) -> None:
         ({"measurement": "0x" + GOOD[2:]}, "should match"),
         ({"covers": "Everything"}, "supported values"),
         ({"covers": None}, "covers: Required value"),
+        ({"product": "Bergamo"}, "supported values"),
         ({"name": ""}, "at least 1 chars"),
         ({"expirationTime": "tomorrow"}, "date-time"),
         ({"expirationTime": "10000-01-01T00:00:00Z"}, "expirationTime"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,17 +11,25 @@ from hypothesis import strategies as st
 from nodeproof.errors import PolicyInvalid
 from nodeproof.policy import (
     Covers,
+    CPUModelName,
+    FirmwareMinimum,
     LabelSelector,
     Measurement,
     Mode,
+    Permission,
     Requirement,
+    RevocationMode,
+    RevocationRules,
     SelectorOperator,
     SelectorTerm,
     SignerKind,
     TaintEffect,
+    TCBMinimum,
     decode_policy,
     decode_reference_values,
 )
+from nodeproof.sevsnp.products import _MODELS, Product
+from nodeproof.sevsnp.tcb import TCBVersion
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 METADATA = {"name": "confidential", "uid": "policy-uid", "generation": 3}
@@ -49,6 +58,9 @@ def test_defaults_are_the_careful_ones() -> None:
     assert spec.signer.kinds == (SignerKind.VCEK,)
     assert spec.guest.debug is spec.guest.migration_agent is Requirement.FORBIDDEN
     assert spec.guest.vmpl == 0
+    assert spec.firmware.platform_info.alias_check is Requirement.REQUIRED
+    assert spec.firmware.unlisted_cpu_models is Permission.FORBIDDEN
+    assert 2 not in spec.signer.report_versions
     assert spec.enforcement.failure_effect is TaintEffect.NO_EXECUTE
 
 
@@ -57,8 +69,11 @@ def test_every_group_is_read() -> None:
         policy_body(
             mode="Audit",
             nodeSelector={"matchLabels": {"a": "b"}},
-            signer={"kinds": ["VLEK", "Simulated"]},
-            guest={"smt": "Forbidden", "singleSocket": "Required", "vmpl": 2},
+            signer={"kinds": ["VLEK", "Simulated"], "cspIDs": ["CN=x"], "products": ["Turin"]},
+            guest={"smt": "Forbidden", "aes256XTS": "Required", "minimumABI": "1.55", "vmpl": 2},
+            firmware={"provisional": "Forbidden", "platformInfo": {"tio": "Forbidden"}},
+            chips={"allow": [], "deny": ["0a" * 64]},
+            revocation={"mode": "Required", "maximumAgeSeconds": 86400},
             freshness={"intervalSeconds": 10, "maximumAgeSeconds": 30},
             enforcement={"failureEffect": "NoSchedule", "unknownGraceSeconds": 0},
         )
@@ -66,7 +81,13 @@ def test_every_group_is_read() -> None:
     assert spec.mode is Mode.AUDIT
     assert spec.node_selector.match_labels == {"a": "b"}
     assert spec.signer.kinds == (SignerKind.VLEK, SignerKind.SIMULATED)
+    assert (spec.signer.csp_ids, spec.signer.products) == (("CN=x",), (Product.TURIN,))
     assert (spec.guest.smt, spec.guest.vmpl) == (Requirement.FORBIDDEN, 2)
+    assert (spec.guest.aes_256_xts, spec.guest.minimum_abi) == (Requirement.REQUIRED, "1.55")
+    assert spec.firmware.provisional is Permission.FORBIDDEN
+    assert spec.firmware.platform_info.tio is Requirement.FORBIDDEN
+    assert spec.chips.deny == ("0a" * 64,)
+    assert spec.revocation == RevocationRules(RevocationMode.REQUIRED, 86400)
     assert (spec.freshness.interval_seconds, spec.freshness.maximum_age_seconds) == (10, 30)
     assert spec.enforcement.failure_effect is TaintEffect.NO_SCHEDULE
 
@@ -86,6 +107,15 @@ def test_only_mode_enforce_touches_nodes(mode: str, *, enforced: bool) -> None:
         {"guest": {"vmpl": "0"}},
         {"freshness": {"intervalSeconds": 1.5}},
         {"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Gt"}]}},
+        {"signer": {"products": ["Venice"]}},
+        {"guest": {"minimumABI": "1"}},
+        {"guest": {"minimumABI": "1.x"}},
+        {"firmware": {"minimums": [{"version": "1.55.35"}]}},
+        {"firmware": {"minimums": [{"cpuModel": "Rome"}]}},
+        {"firmware": {"minimums": [{"cpuModel": "Milan", "version": "1.55"}]}},
+        {"firmware": {"minimums": [{"cpuModel": "Milan", "effectiveTime": "2027-01-01T00:00:00"}]}},
+        {"firmware": {"minimums": [{"cpuModel": "Milan", "reportedTCB": {"snp": 256}}]}},
+        {"firmware": {"minimums": [{"cpuModel": "Milan", "launchMitigations": [64]}]}},
     ],
     ids=str,
 )
@@ -105,7 +135,43 @@ def test_a_policy_without_spec_is_invalid() -> None:
 
 
 def test_fields_of_a_newer_release_are_ignored() -> None:
-    assert decode_policy(policy_body(chips={"deny": []})).name == "confidential"
+    assert decode_policy(policy_body(weather={"fair": []})).name == "confidential"
+
+
+def test_reads_a_row_of_a_bulletin() -> None:
+    row = {
+        "cpuModel": "Turin Dense",
+        "stepping": 0,
+        "effectiveTime": "2027-01-01T00:00:00Z",
+        "reportedTCB": {"fmc": 1, "snp": 4, "microcode": 78},
+        "version": "1.55.65",
+        "launchMitigations": [0, 1],
+    }
+    (minimum,) = decode_policy(policy_body(firmware={"minimums": [row]})).spec.firmware.minimums
+    assert (minimum.cpu_model, minimum.stepping) == (CPUModelName.TURIN_DENSE, 0)
+    assert minimum.reported_tcb == TCBMinimum(fmc=1, snp=4, microcode=78)
+    assert minimum.committed_tcb is None
+    assert minimum.version_numbers() == (1, 55, 65)
+    assert minimum.launch_mitigations == (0, 1)
+
+
+def test_a_minimum_of_zero_asks_for_nothing() -> None:
+    assert TCBMinimum(tee=0, snp=4).components() == {"snp": 4}
+
+
+@pytest.mark.parametrize(("seconds", "in_force"), [(-1, False), (0, True), (1, True)])
+def test_a_minimum_is_in_force_from_its_effective_time(seconds: int, *, in_force: bool) -> None:
+    minimum = FirmwareMinimum(cpu_model=CPUModelName.MILAN, effective_time=NOW)
+    assert minimum.in_force(NOW + timedelta(seconds=seconds)) is in_force
+
+
+def test_the_cpu_models_are_those_that_verification_names() -> None:
+    assert {model.name for _, _, model in _MODELS} == {each.value for each in CPUModelName}
+
+
+def test_a_component_of_a_minimum_is_a_component_of_a_tcb_version() -> None:
+    names = [field.name for field in dataclasses.fields(TCBVersion)]
+    assert list(TCBMinimum.__struct_fields__) == names
 
 
 def test_reads_reference_values() -> None:
@@ -120,6 +186,7 @@ def test_reads_reference_values() -> None:
     [
         {"covers": "Everything"},
         {"covers": None},
+        {"product": "Bergamo"},
         {"expirationTime": "tomorrow"},
         {"expirationTime": "2027-01-01T00:00:00"},
     ],

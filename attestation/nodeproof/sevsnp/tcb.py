@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from nodeproof.errors import ReportMalformed
@@ -45,6 +46,16 @@ class TCBVersion:
     def __str__(self) -> str:
         parts = ((field.name, getattr(self, field.name)) for field in fields(self))
         return " ".join(f"{name}={value}" for name, value in parts if value is not None)
+
+    def lacks(self, minimum: Mapping[str, int]) -> tuple[str, ...]:
+        """Return the names of the components that are below a minimum; none: it is reached.
+
+        Args:
+            minimum: The lowest acceptable version of each component, by its name here; one that is
+                not named may have any. What this processor does not have is below every minimum.
+        """
+        versions = ((name, getattr(self, name), lowest) for name, lowest in minimum.items())
+        return tuple(name for name, own, lowest in versions if own is None or own < lowest)
 
 
 def decode_tcb(raw: bytes, layout: TCBLayout) -> TCBVersion:
