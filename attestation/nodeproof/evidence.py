@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hmac import compare_digest
 
 from nodeproof.binding import report_data
 from nodeproof.challenge import Challenge, PublicKeys, open_signed
-from nodeproof.errors import IdentityMismatch
+from nodeproof.errors import IdentityMismatch, ReportDataMismatch
 from nodeproof.result import StoredEvidence
+from nodeproof.sevsnp.crl import NOT_REQUIRED, Revocation
+from nodeproof.sevsnp.report import parse_report
 from nodeproof.sevsnp.roots import TrustAnchor
 from nodeproof.sevsnp.verify import VerifiedReport, verify
 
@@ -50,11 +53,12 @@ def verify_answer(
     report: bytes,
     certificates: Iterable[bytes],
     anchors: Sequence[TrustAnchor],
+    revocation: Revocation = NOT_REQUIRED,
 ) -> VerifiedEvidence:
     """Return what a report proves that answers a challenge which has been opened already.
 
     Certificates are judged at the challenge's time: a result outlives the certificates that were
-    good when it was made, by no more than its own age.
+    good when it was made, by no more than its own age. A revoked signer is outlived by nothing.
 
     Raises:
         VerificationError: The report is not genuine or answers something else.
@@ -65,12 +69,37 @@ def verify_answer(
         anchors=anchors,
         now=opened.issued_time,
         report_data=report_data(challenge, boot_id),
+        revocation=revocation,
     )
     return VerifiedEvidence(claims=claims, challenge=opened, boot_id=boot_id)
 
 
+def check_answers(report: bytes, challenge: bytes, boot_id: str) -> None:
+    """Check that a report answers a challenge, whoever signed it.
+
+    For a report whose certificates are not at hand: if it answers something else, no certificate
+    can make it acceptable.
+
+    Raises:
+        ReportMalformed: It cannot be read.
+        ReportVersionUnsupported: Its layout is not known.
+        ReportDataMismatch: It holds other REPORT_DATA.
+    """
+    expected, observed = report_data(challenge, boot_id), parse_report(report).report_data
+    if not compare_digest(expected, observed):
+        raise ReportDataMismatch(
+            "the report answers something else, whoever signed it",
+            expected=f"REPORT_DATA {expected.hex()}",
+            observed=observed.hex(),
+        )
+
+
 def verify_stored(
-    evidence: StoredEvidence, holder: Holder, keys: PublicKeys, anchors: Sequence[TrustAnchor]
+    evidence: StoredEvidence,
+    holder: Holder,
+    keys: PublicKeys,
+    anchors: Sequence[TrustAnchor],
+    revocation: Revocation = NOT_REQUIRED,
 ) -> VerifiedEvidence:
     """Return what evidence from a NodeAttestation proves about the Node that the object names.
 
@@ -87,6 +116,7 @@ def verify_stored(
         report=evidence.report,
         certificates=evidence.certificates,
         anchors=anchors,
+        revocation=revocation,
     )
 
 

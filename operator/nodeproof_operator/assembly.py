@@ -19,6 +19,7 @@ from nodeproof_operator.cluster.lease import LeaseElector
 from nodeproof_operator.cluster.objects import OPERATOR
 from nodeproof_operator.cluster.records import Records
 from nodeproof_operator.cluster.secrets import SealedStore
+from nodeproof_operator.endorsements.kds import KDS
 from nodeproof_operator.enforcement.board import Board, expirations, fleet_states
 from nodeproof_operator.enforcement.events import EventPoster
 from nodeproof_operator.enforcement.expiry import Sweep
@@ -45,6 +46,7 @@ from nodeproof_operator.intake.verification import VerificationPool
 from nodeproof_operator.leader import Leader
 from nodeproof_operator.metrics import Metrics
 from nodeproof_operator.settings import Settings
+from nodeproof_operator.supply import Site, Supply
 
 REPROOF_THREADS = 2
 """For evidence that is verified again; it takes half a millisecond and is remembered."""
@@ -61,6 +63,7 @@ class Parts:
 
     metrics: Metrics
     keyring: Keyring
+    supply: Supply
     certificate: SharedCertificate | CertificateFiles
     intake: Intake
     fleet: Fleet
@@ -73,8 +76,15 @@ class Parts:
             self.leader.note(key)
 
 
-def assemble(settings: Settings, gateway: Gateway, cluster_uid: str) -> Parts:
-    """Return all parts, joined; call it in the event loop that will run them."""
+def assemble(settings: Settings, gateway: Gateway, cluster_uid: str, kds: KDS | None) -> Parts:
+    """Return all parts, joined; call it in the event loop that will run them.
+
+    Args:
+        settings: What the operator was told.
+        gateway: The API server.
+        cluster_uid: This cluster, as challenges name it.
+        kds: AMD's key service; None where nothing may be fetched.
+    """
     metrics, fleet = Metrics(), Fleet()
     metrics.describe_build(simulated_allowed=bool(settings.simulated_anchors))
     store = SealedStore(gateway, settings.namespace)
@@ -87,15 +97,21 @@ def assemble(settings: Settings, gateway: Gateway, cluster_uid: str) -> Parts:
         on_started=lambda: leader.begin(),  # noqa: PLW0108 - see above
         on_stopped=lambda: leader.end(),  # noqa: PLW0108 - see above
     )
-    verifier = StoredVerifier(
-        cluster_uid, keyring, _anchors(settings), ThreadPoolExecutor(REPROOF_THREADS, "reproof")
+    site = Site(gateway, settings.namespace, _anchors(settings), fleet.records, utc_now)
+    supply = Supply(
+        site,
+        kds,
+        metrics.endorsements,
+        changed=lambda: leader.look_at_all(),  # noqa: PLW0108 - see above
     )
+    verifier = _verifier(site, cluster_uid, keyring, supply)
     terms = Terms(settings.identity, gateway, metrics, fleet, verifier, elector)
     leader = Leader(terms.build, metrics.show_leadership)
-    service = _service(settings, gateway, cluster_uid, keyring, fleet, metrics)
+    service = _service(site, cluster_uid, keyring, supply, fleet, metrics)
     return Parts(
         metrics=metrics,
         keyring=keyring,
+        supply=supply,
         certificate=_certificate(settings, store),
         intake=Intake(service, RateLimiter(ADDRESS_RATE, time.monotonic), metrics),
         fleet=fleet,
@@ -104,25 +120,33 @@ def assemble(settings: Settings, gateway: Gateway, cluster_uid: str) -> Parts:
     )
 
 
+def _verifier(site: Site, cluster_uid: str, keyring: Keyring, supply: Supply) -> StoredVerifier:
+    threads = ThreadPoolExecutor(REPROOF_THREADS, "reproof")
+    return StoredVerifier(
+        cluster_uid, keyring, site.anchors, supply, executor=threads, clock=site.clock
+    )
+
+
 def _service(
-    settings: Settings,
-    gateway: Gateway,
+    site: Site,
     cluster_uid: str,
     keyring: Keyring,
+    supply: Supply,
     fleet: Fleet,
     metrics: Metrics,
 ) -> EvidenceService:
     refused = RefusedTokens(time.monotonic)
     return EvidenceService(
         cluster_uid=cluster_uid,
-        authenticator=Authenticator(gateway, settings.namespace, refused, utc_now),
+        authenticator=Authenticator(site.gateway, site.namespace, refused, site.clock),
         node_limiter=RateLimiter(NODE_RATE, time.monotonic),
         keyring=keyring,
-        registry=Registry(Records(gateway)),
+        registry=Registry(Records(site.gateway)),
         pool=VerificationPool(metrics.verification.observe),
-        anchors=_anchors(settings),
+        endorsements=supply,
+        anchors=site.anchors,
         interval_seconds=lambda: _interval_seconds(fleet),
-        clock=utc_now,
+        clock=site.clock,
         random=SystemRandom(),
     )
 

@@ -46,9 +46,14 @@ class Leader:
         if self._term is None:
             return
         if key.kind in _CONCERN_ALL_NODES:
-            self._term.sweep.queue_all()
+            self.look_at_all()
         else:
             self._term.queue.add(key.name)
+
+    def look_at_all(self) -> None:
+        """Let the term in office, if there is one, look at every Node: AMD may have revoked."""
+        if self._term is not None:
+            self._term.sweep.queue_all()
 
     def list_soon(self) -> None:
         """Let the term in office, if there is one, read complete lists: events were lost."""

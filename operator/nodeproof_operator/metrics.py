@@ -5,7 +5,7 @@ No chip ID, nonce, digest or token is ever a label value; reasons come from clos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -15,6 +15,37 @@ from nodeproof import __version__
 
 VERIFICATION_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 """Seconds: one verification takes about half a millisecond, a queue behind it much more."""
+
+
+class EndorsementMetrics:
+    """What becomes of AMD's certificates and lists in this process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "nodeproof_kds_requests",
+            "Requests to AMD's key service, by result: Accepted, or why nothing came of it.",
+            ["result"],
+            registry=registry,
+        )
+        self.queue_depth = Gauge(
+            "nodeproof_kds_queue_depth",
+            "Certificates and lists that wait to be asked for at AMD's key service.",
+            registry=registry,
+        )
+        self.ignored = Gauge(
+            "nodeproof_endorsements_ignored",
+            "Values in labelled ConfigMaps that are no genuine certificate or list of AMD's.",
+            registry=registry,
+        )
+
+    def count_request(self, result: str) -> None:
+        """Count one request to AMD's key service."""
+        self.requests.labels(result).inc()
+
+    def watch(self, *, queue_depth: Callable[[], int], ignored: Callable[[], int]) -> None:
+        """Have the gauges read where the numbers are, whenever somebody looks."""
+        self.queue_depth.set_function(queue_depth)
+        self.ignored.set_function(ignored)
 
 
 class Metrics:
@@ -66,6 +97,7 @@ class Metrics:
         self.leader = Gauge(
             "nodeproof_leader", "1 while this replica holds the Lease.", registry=self.registry
         )
+        self.endorsements = EndorsementMetrics(self.registry)
 
     def describe_build(self, *, simulated_allowed: bool) -> None:
         """Set ``build_info`` for this process."""

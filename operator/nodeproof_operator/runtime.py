@@ -13,10 +13,13 @@ from nodeproof_operator.cluster.crds import wait_for_crds
 from nodeproof_operator.cluster.kubernetes_gateway import KubernetesGateway
 from nodeproof_operator.cluster.objects import CLUSTER_IDENTITY
 from nodeproof_operator.cluster.runner import Runner
+from nodeproof_operator.endorsements.kds import KDSClient
+from nodeproof_operator.endorsements.source import UPKEEP_SECONDS
 from nodeproof_operator.intake.listener import listening
 from nodeproof_operator.intake.probes import probe_application
 from nodeproof_operator.intake.upkeep import keep_fresh
 from nodeproof_operator.settings import Settings
+from nodeproof_operator.supply import Supply
 
 KEYRING_SECONDS = 30.0
 """Between two readings of the challenge keys; a new one is stored five minutes before it signs."""
@@ -34,18 +37,21 @@ async def operate(settings: Settings) -> None:
         NotConnectable: There is no usable identity for the API server.
         CrdsMissing: The CRDs are not applied.
         ApiError: The API server cannot be asked at the start.
+        CAFileUnusable: The key service could not be recognised.
         ExceptionGroup: A part has broken that the operator cannot be without.
     """
-    async with _gateway(settings) as gateway:
+    async with _gateway(settings) as gateway, _kds(settings) as kds:
         await wait_for_crds(gateway)
         identity = await gateway.call("GET", CLUSTER_IDENTITY)
-        parts = assemble(settings, gateway, identity["metadata"]["uid"])
+        parts = assemble(settings, gateway, identity["metadata"]["uid"], kds)
+        await parts.supply.begin()
         runner = Runner(gateway.credentials, parts.deliver, parts.leader.list_soon)
         async with asyncio.TaskGroup() as tasks, _serving(settings, parts):
             tasks.create_task(keep_fresh("challenge keys", parts.keyring.refresh, KEYRING_SECONDS))
             tasks.create_task(
                 keep_fresh("serving certificate", parts.certificate.refresh, CERTIFICATE_SECONDS)
             )
+            _keep_supplied(tasks, parts.supply)
             tasks.create_task(runner.run())
             tasks.create_task(parts.leader.watch())
             tasks.create_task(parts.elector.run())
@@ -62,6 +68,24 @@ async def _gateway(settings: Settings) -> AsyncIterator[KubernetesGateway]:
         yield gateway
     finally:
         await gateway.close()
+
+
+@asynccontextmanager
+async def _kds(settings: Settings) -> AsyncIterator[KDSClient | None]:
+    """Open the way to AMD's key service, unless nothing may be fetched."""
+    if settings.kds_url is None:
+        yield None
+        return
+    ca_file, proxy = settings.kds_ca_file, settings.kds_proxy
+    async with KDSClient(settings.kds_url, ca_file=ca_file, proxy=proxy) as client:
+        yield client
+
+
+def _keep_supplied(tasks: asyncio.TaskGroup, supply: Supply) -> None:
+    rounds = keep_fresh("endorsements", supply.upkeep, UPKEEP_SECONDS, sleep=supply.pause)
+    tasks.create_task(rounds)
+    if supply.fetcher is not None:
+        tasks.create_task(supply.fetcher.run())
 
 
 @asynccontextmanager

@@ -6,18 +6,24 @@ import argparse
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import get_args
+from typing import Final, get_args
+from urllib.parse import SplitResult, urlsplit
 
 from nodeproof import __version__, logs
 from nodeproof.errors import VerificationError
+from nodeproof.sevsnp.kds import BASE_URL
 from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
 
 ENVIRONMENT_PREFIX = "NODEPROOF_"
 
 _LISTS = frozenset({"advertise_name", "allow_simulated"})
+
+NO_NETWORK: Final = "off"
+"""What ``--kds-url`` is where nothing may be fetched."""
 
 _DESCRIPTION = """\
 Verifies the evidence of confidential nodes, labels and taints Nodes, serves metrics.
@@ -57,6 +63,12 @@ class Settings:
     tls_key: Path | None
     simulated_anchors: tuple[TrustAnchor, ...]
     """Roots of simulated platforms that count, where a policy allows ``Simulated``."""
+    kds_url: str | None
+    """AMD's key service or a mirror of it; None: nothing is fetched."""
+    kds_ca_file: Path | None
+    """What the key service is recognised by, instead of the system's CAs."""
+    kds_proxy: str | None = field(repr=False)
+    """The HTTP proxy on the way there; it may hold credentials."""
     log_format: logs.Format
     log_level: str
 
@@ -82,6 +94,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
         simulated_anchors=anchors,
+        kds_url=None if given.kds_url == NO_NETWORK else given.kds_url,
+        kds_ca_file=given.kds_ca_file,
+        kds_proxy=given.kds_proxy,
         log_format=given.log_format,
         log_level=given.log_level,
     )
@@ -127,11 +142,27 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="certificate of a simulated root whose evidence may count, where a policy allows the "
         "signer kind Simulated; NOT a proof of anything; may be repeated",
     )
+    _add_kds_flags(parser)
     logging = parser.add_argument_group("logs")
     _flag(logging, "--log-format", choices=get_args(logs.Format), default="auto")
     _flag(logging, "--log-level", choices=logs.LEVELS, default="info")
     _default_from_environment(parser, environment)
     return parser
+
+
+def _add_kds_flags(parser: argparse.ArgumentParser) -> None:
+    kds = parser.add_argument_group("AMD's certificates and revocation lists")
+    _flag(
+        kds,
+        "--kds-url",
+        type=_kds_url,
+        default=BASE_URL,
+        metavar="URL|off",
+        help="AMD's key service or a mirror of it, HTTPS; off: fetch nothing, and import bundles "
+        "(nodeproof bundle --help); default: %(default)s",
+    )
+    _flag(kds, "--kds-ca-file", type=Path, help="PEM of its CA; default: the system's CAs")
+    _flag(kds, "--kds-proxy", type=_proxy_url, metavar="URL", help="HTTP proxy on the way there")
 
 
 def _flag(group: argparse._ArgumentGroup, name: str, **options: object) -> None:
@@ -157,3 +188,27 @@ def _address(text: str) -> Address:
     if not host or not port.isdigit() or int(port) > 0xFFFF:  # noqa: PLR2004 - the highest port
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return Address(host.strip("[]"), int(port))
+
+
+def _kds_url(text: str) -> str:
+    url = _url(text)
+    plain = url.scheme == "https" and not (url.query or url.fragment or "@" in url.netloc)
+    if text != NO_NETWORK and not plain:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither https://HOST[:PORT][/PATH] nor off")
+    return text
+
+
+def _proxy_url(text: str) -> str:
+    if _url(text).scheme not in {"http", "https"}:
+        # The text is not shown: it may hold a password.
+        raise argparse.ArgumentTypeError("not http://HOST:PORT")
+    return text
+
+
+def _url(text: str) -> SplitResult:
+    """Return the parts of a URL with a host; all empty if it is none."""
+    with suppress(ValueError):
+        url = urlsplit(text)
+        if url.hostname and url.port != 0:
+            return url
+    return urlsplit("")

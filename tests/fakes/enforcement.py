@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fakes.claims import claims
+from fakes.endorsing import FakeEndorsements
 from fakes.fake_api import FakeApi
 from fakes.server_rules import Address
 from fakes.simulated import authority, machine
@@ -40,9 +42,10 @@ from nodeproof.result import (
     Reason,
     StoredEvidence,
 )
+from nodeproof.sevsnp.crl import RevocationList, load_crl
 from nodeproof.sevsnp.simulator import SimulatedMachine
+from nodeproof.sevsnp.simulator.issuing import CRL_LIFE
 from nodeproof.sevsnp.simulator.processor import MEASUREMENT
-from nodeproof.sevsnp.verify import VerifiedReport
 from nodeproof_operator.cluster import objects
 from nodeproof_operator.cluster.fleet import Fleet
 from nodeproof_operator.cluster.gateway import Json
@@ -127,33 +130,21 @@ def attested(status: Any, since: datetime = NOW) -> tuple[Condition, ...]:
     return (Condition("Attested", status, "Because", "so it was", since),)
 
 
-@dataclass(frozen=True, slots=True)
-class _GuestPolicy:
-    debug: bool = False
-    migrate_ma: bool = False
-    smt: bool = True
-    single_socket: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    measurement: bytes
-    policy: _GuestPolicy = _GuestPolicy()
-    vmpl: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Claims:
-    """What appraisal looks at; making real reports would cost every decision's test a second."""
-
-    report: _Report
-    signer: SignerKind = SignerKind.SIMULATED
-
-
-def proof(*, bad: bool = False, issued: datetime = NOW) -> VerifiedEvidence:
+def proof(
+    *, bad: bool = False, issued: datetime = NOW, crl: RevocationList | None = None
+) -> VerifiedEvidence:
     """Return what evidence of a good launch, or of another, would prove."""
-    claims = _Claims(_Report(BAD_MEASUREMENT if bad else MEASUREMENT))
-    return VerifiedEvidence(cast("VerifiedReport", claims), _challenge(issued, 0), BOOT_ID)
+    measurement = BAD_MEASUREMENT if bad else MEASUREMENT
+    proved = claims(signer=SignerKind.SIMULATED, measurement=measurement, crl=crl)
+    return VerifiedEvidence(proved, _challenge(issued, 0), BOOT_ID)
+
+
+LIST_LIFE = CRL_LIFE
+
+
+def revocation_list(made: datetime = NOW) -> RevocationList:
+    """Return a list that names nothing; it ends ``LIST_LIFE`` after it was made."""
+    return load_crl(authority().issue_crl(made + timedelta(days=1)))
 
 
 def evidence(
@@ -248,6 +239,7 @@ class Leader:
     def __init__(self, api: FakeApi) -> None:
         self.api = api
         self.now = NOW
+        self.endorsements = FakeEndorsements()
         self.leadership = Leadership()
         self.fleet = Fleet()
         self.board = Board()
@@ -261,7 +253,14 @@ class Leader:
         api.watchers.append(self._watch)
         self.reconciler = Reconciler(
             fleet=self.fleet,
-            verifier=StoredVerifier(CLUSTER_UID, Keys(), [authority().anchor()], self._executor),
+            verifier=StoredVerifier(
+                CLUSTER_UID,
+                Keys(),
+                [authority().anchor()],
+                self.endorsements,
+                executor=self._executor,
+                clock=lambda: self.now,
+            ),
             records=Records(api),
             writer=Writer(
                 api,

@@ -23,6 +23,7 @@ from fakes.server_rules import (
     check_preconditions,
     check_times,
     copy,
+    selected,
 )
 from nodeproof_operator.cluster.errors import ApiError, Conflict, Invalid, NotFound
 from nodeproof_operator.cluster.gateway import JSON, JSON_PATCH, MERGE_PATCH, Json
@@ -183,7 +184,10 @@ class FakeApi:
 
     def _list(self, address: Address, query: Mapping[str, str]) -> Json:
         paths = sorted(
-            each for each in self.objects if address_of(each).collection == address.key[:-1]
+            path
+            for path, each in self.objects.items()
+            if address_of(path).collection == address.key[:-1]
+            and selected(each, query.get("labelSelector", ""))
         )
         start = int(query.get("continue", "0"))
         end = start + min(self.page_size, int(query.get("limit", self.page_size)))

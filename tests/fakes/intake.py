@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from fakes.endorsing import FakeEndorsements
 from fakes.fake_api import FakeApi, Request
 from fakes.simulated import authority, machine
 from nodeproof.binding import report_data
@@ -233,6 +234,12 @@ class Replica:
     def keyring(self) -> Keyring:
         return self.intake.service.keyring
 
+    @property
+    def endorsements(self) -> FakeEndorsements:
+        known = self.intake.service.endorsements
+        assert isinstance(known, FakeEndorsements)
+        return known
+
     def agent(self, number: int = 1) -> Agent:
         return Agent(self.session, self.url, token_of(f"agent-{number}"), machine(seed=number))
 
@@ -266,6 +273,7 @@ def service_for(
         keyring=keyring_for(api, time),
         registry=Registry(Records(api)),
         pool=pool,
+        endorsements=FakeEndorsements(),
         anchors=anchors,
         interval_seconds=lambda: INTERVAL_SECONDS,
         clock=time.now,

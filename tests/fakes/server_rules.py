@@ -50,6 +50,13 @@ def address_of(path: str) -> Address:
     return Address("/" + "/".join([*prefix, rest[0]]), rest[0], name, subresource)
 
 
+def selected(body: Json, selector: str) -> bool:
+    """Tell whether an object has the labels of a selector that knows nothing but equality."""
+    labels = body["metadata"].get("labels") or {}
+    wanted = (each.partition("=") for each in selector.split(",") if each)
+    return all(labels.get(key) == value for key, _, value in wanted)
+
+
 def check_times(node: Json) -> None:
     if any(_IMPOSSIBLE_TIME.match(each) for each in _strings(node)):
         raise Invalid('parsing time "10000-01-01T04:59:59Z"', status=422)

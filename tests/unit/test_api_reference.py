@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_the_api_reference_is_what_the_crds_say(repository: Path) -> None:
-    generator = repository / "docs" / "generate_api.py"
+
+@pytest.mark.parametrize("script", ["generate_api.py", "generate_policy.py"])
+def test_what_is_generated_is_what_its_sources_say(repository: Path, script: str) -> None:
+    generator = repository / "docs" / script
     compared = subprocess.run(  # noqa: S603 - a script of ours
         [sys.executable, generator, "--check"], capture_output=True, text=True, check=False
     )

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import cast
 
+from fakes.endorsing import FakeEndorsements
 from fakes.enforcement import CLUSTER_UID, GATE, NODE, Keys, Leadership, NodeApi, put_node
 from fakes.fake_api import FakeApi
-from nodeproof_operator.assembly import Terms
+from nodeproof_operator.assembly import Terms, utc_now
 from nodeproof_operator.cluster import objects
 from nodeproof_operator.cluster.fleet import Fleet
 from nodeproof_operator.cluster.kinds import Kind
@@ -19,7 +20,14 @@ from nodeproof_operator.metrics import Metrics
 
 
 def terms_over(api: FakeApi, fleet: Fleet) -> Terms:
-    verifier = StoredVerifier(CLUSTER_UID, Keys(), [], ThreadPoolExecutor(1))
+    verifier = StoredVerifier(
+        CLUSTER_UID,
+        Keys(),
+        [],
+        FakeEndorsements(),
+        executor=ThreadPoolExecutor(1),
+        clock=utc_now,
+    )
     elector = cast("LeaseElector", Leadership())
     return Terms("replica-1", api, Metrics(), fleet, verifier, elector)
 

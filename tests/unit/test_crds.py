@@ -282,6 +282,8 @@ def test_stored_evidence_has_the_sizes_of_the_wire() -> None:
         ("lastRefusal", "message"),
         ("lastRefusal", "expected"),
         ("lastRefusal", "observed"),
+        ("deferral", "message"),
+        ("deferral", "expected"),
         ("policies", "[]", "failedChecks", "[]", "expected"),
         ("policies", "[]", "failedChecks", "[]", "observed"),
     ],

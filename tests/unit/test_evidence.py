@@ -14,11 +14,15 @@ from nodeproof.errors import (
     ChallengeMalformed,
     IdentityMismatch,
     ReportDataMismatch,
+    ReportMalformed,
     RootUntrusted,
+    SignerRevoked,
 )
-from nodeproof.evidence import Holder, VerifiedEvidence, verify_stored
+from nodeproof.evidence import Holder, VerifiedEvidence, check_answers, verify_stored
 from nodeproof.policy import SignerKind
 from nodeproof.result import StoredEvidence
+from nodeproof.sevsnp.certificates import load_certificates
+from nodeproof.sevsnp.crl import Revocation
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.roots import AMD_ROOTS
 
@@ -117,3 +121,39 @@ def test_refuses_the_report_over_another_challenge() -> None:
 def test_a_simulated_root_counts_only_if_it_is_pinned() -> None:
     with pytest.raises(RootUntrusted):
         verify_stored(evidence(), HOLDER, KEYS, AMD_ROOTS)
+
+
+def serial_of_the_intermediate(stored: StoredEvidence) -> int:
+    return load_certificates(stored.certificates[1:2])[0].serial
+
+
+def test_a_signer_that_was_revoked_since_does_not_count() -> None:
+    stored, later = evidence(), simulated.NOW + timedelta(days=2)
+    crl = simulated.authority().issue_crl(later, [serial_of_the_intermediate(stored)])
+    with pytest.raises(SignerRevoked):
+        verify_stored(stored, HOLDER, KEYS, ANCHORS, Revocation((crl,), in_force_at=later))
+
+
+def test_the_list_of_today_vouches_for_evidence_of_a_while_ago() -> None:
+    later = simulated.NOW + timedelta(days=2)
+    lists = (simulated.authority().issue_crl(later),)
+    today = Revocation(lists, required=True, in_force_at=later)
+    proof = verify_stored(evidence(), HOLDER, KEYS, ANCHORS, today)
+    assert proof.claims.crl is not None
+    assert proof.claims.crl.this_update > simulated.NOW
+
+
+def test_a_report_answers_its_challenge_whoever_signed_it() -> None:
+    stored = evidence()
+    check_answers(stored.report, stored.challenge, stored.boot_id)
+
+
+def test_a_report_of_another_boot_answers_something_else() -> None:
+    stored = evidence()
+    with pytest.raises(ReportDataMismatch, match="whoever signed it"):
+        check_answers(stored.report, stored.challenge, "another")
+
+
+def test_bytes_that_are_no_report_answer_nothing() -> None:
+    with pytest.raises(ReportMalformed):
+        check_answers(b"", evidence().challenge, "boot")

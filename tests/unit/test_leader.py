@@ -105,13 +105,15 @@ async def test_a_node_is_looked_at_and_a_policy_concerns_all(notes: list[str]) -
     leader.note(Key(Kind.NODE, "node-a"))
     leader.note(Key(Kind.POLICY, "confidential"))
     leader.list_soon()
-    assert notes == ["look at node-a", "look at all", "list"]
+    leader.look_at_all()
+    assert notes == ["look at node-a", "look at all", "list", "look at all"]
 
 
 async def test_without_a_term_nothing_is_looked_at(notes: list[str]) -> None:
     leader = leader_of(FakeTerm(notes))
     leader.note(Key(Kind.NODE, "node-a"))
     leader.list_soon()
+    leader.look_at_all()
     assert notes == []
 
 

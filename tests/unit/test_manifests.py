@@ -11,8 +11,11 @@ import yaml
 
 from nodeproof import protocol
 from nodeproof.policy import decode_policy, decode_reference_values
+from nodeproof.sevsnp.bundle import LABEL
+from nodeproof.sevsnp.products import Product
 from nodeproof_agent import settings as agent_settings
 from nodeproof_operator import settings as operator_settings
+from nodeproof_operator.cluster.objects import endorsements
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMESPACE = "nodeproof-system"
@@ -85,19 +88,25 @@ def test_no_right_reaches_a_nodes_status_or_removes_nodes() -> None:
             assert set(rule["verbs"]) == {"get", "list", "watch", "patch"}
 
 
-def test_secrets_and_config_maps_are_reached_by_name_only() -> None:
+def test_secrets_and_config_maps_are_reached_by_name_but_for_listing_endorsements() -> None:
     reached = {
-        (resource, name)
+        (verb, resource, name)
         for rule in RULES
         for resource in rule["resources"]
         if resource in {"secrets", "configmaps"}
+        for verb in rule["verbs"]
         for name in rule.get("resourceNames", ["any"])
     }
-    assert reached == {
+    filled = {
         ("secrets", "nodeproof-challenge-keys"),
         ("secrets", "nodeproof-serving-certificate"),
         ("configmaps", "nodeproof-challenge-keys"),
         ("configmaps", "nodeproof-ca"),
+        *(("configmaps", endorsements(product)) for product in Product),
+    }
+    assert reached == {
+        ("list", "configmaps", "any"),
+        *((verb, *each) for verb in ("get", "patch") for each in filled),
     }
 
 
@@ -108,10 +117,20 @@ def test_secrets_and_config_maps_are_reached_by_name_only() -> None:
         ("Secret", "nodeproof-serving-certificate"),
         ("ConfigMap", "nodeproof-challenge-keys"),
         ("ConfigMap", "nodeproof-ca"),
+        *(("ConfigMap", endorsements(product)) for product in Product),
     ],
 )
 def test_what_the_operator_fills_is_there_and_empty(kind: str, name: str) -> None:
     assert not {"data", "stringData", "immutable"} & set(find(kind, name))
+
+
+def test_only_the_config_maps_of_endorsements_are_labelled_as_such() -> None:
+    labelled = {
+        each["metadata"]["name"]
+        for each in MANIFESTS
+        if each["metadata"].get("labels", {}).get(LABEL) == "true"
+    }
+    assert labelled == {endorsements(product) for product in Product}
 
 
 def test_only_the_operator_is_bound_to_a_role() -> None:

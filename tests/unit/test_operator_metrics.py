@@ -45,3 +45,18 @@ def test_counts_attempts_by_result_reason_and_signer() -> None:
     metrics.attempt("accepted", "Accepted", "VCEK")
     labels = {"result": "accepted", "reason": "Accepted", "signer": "VCEK"}
     assert value(metrics, "nodeproof_attestation_attempts_total", **labels) == 2
+
+
+def test_counts_requests_to_the_key_service_by_result() -> None:
+    metrics = Metrics()
+    metrics.endorsements.count_request("Accepted")
+    metrics.endorsements.count_request("Throttled")
+    assert value(metrics, "nodeproof_kds_requests_total", result="Throttled") == 1
+
+
+def test_reads_the_state_of_endorsements_when_somebody_looks() -> None:
+    metrics, depth = Metrics(), [1]
+    metrics.endorsements.watch(queue_depth=lambda: depth[0], ignored=lambda: 3)
+    depth[0] = 2
+    assert value(metrics, "nodeproof_kds_queue_depth") == 2
+    assert value(metrics, "nodeproof_endorsements_ignored") == 3

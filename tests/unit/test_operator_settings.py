@@ -82,3 +82,64 @@ def test_refuses_half_a_certificate(flag: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         parse([flag], {})
     assert "go together" in capsys.readouterr().err
+
+
+def test_asks_amds_own_key_service_unless_told_otherwise() -> None:
+    settings = parse([], {})
+    assert settings.kds_url == "https://kdsintf.amd.com"
+    assert (settings.kds_ca_file, settings.kds_proxy) == (None, None)
+
+
+def test_fetches_nothing_where_the_network_is_off() -> None:
+    assert parse(["--kds-url=off"], {}).kds_url is None
+    assert parse([], {"NODEPROOF_KDS_URL": "off"}).kds_url is None
+
+
+def test_asks_a_mirror_of_the_environment() -> None:
+    settings = parse(
+        [],
+        {
+            "NODEPROOF_KDS_URL": "https://mirror.example:8443/amd",
+            "NODEPROOF_KDS_CA_FILE": "/etc/mirror/ca.crt",
+            "NODEPROOF_KDS_PROXY": "http://user:secret@proxy.example:3128",
+        },
+    )
+    assert settings.kds_url == "https://mirror.example:8443/amd"
+    assert settings.kds_ca_file == Path("/etc/mirror/ca.crt")
+    assert settings.kds_proxy == "http://user:secret@proxy.example:3128"
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "on",
+        "http://kdsintf.amd.com",
+        "kdsintf.amd.com",
+        "https://",
+        "https://[::1",
+        "https://host:port",
+        "https://host:65536",
+        "https://user:secret@host",
+        "https://host/?query",
+        "https://host/#fragment",
+    ],
+)
+def test_refuses_a_key_service_that_is_not_https(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([f"--kds-url={url}"], {})
+    assert "https://HOST" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["proxy", "socks5://user:secret@proxy:1080", "http://"])
+def test_refuses_a_proxy_that_is_none_and_keeps_its_password(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([f"--kds-proxy={url}"], {})
+    told = capsys.readouterr().err
+    assert "http://HOST:PORT" in told
+    assert "secret" not in told

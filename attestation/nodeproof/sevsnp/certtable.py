@@ -53,14 +53,15 @@ def parse_certificate_table(data: bytes) -> tuple[bytes, ...]:
         return ()
     entries = tuple(_entries(data))
     header_size = (len(entries) + 1) * _ENTRY.size
-    found: dict[TableEntry, bytes] = {}
+    found: dict[bytes, bytes] = {}
     for guid, offset, length in entries:
         _check_bounds(offset, length, header_size, len(data))
-        kind = _KNOWN.get(guid)
-        if kind in found:
-            raise CertificateMalformed("the certificate table is ambiguous", observed=f"two {kind}")
-        if kind is not None:
-            found[kind] = data[offset : offset + length]
+        if guid in found:
+            raise CertificateMalformed(
+                "the certificate table is ambiguous", observed=f"two {_KNOWN[guid]}"
+            )
+        if guid in _KNOWN:
+            found[guid] = data[offset : offset + length]
     return tuple(found.values())
 
 

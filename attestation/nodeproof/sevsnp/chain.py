@@ -7,12 +7,12 @@ on VEKs), and there are just three links: each is checked by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import product
 from typing import TypeVar
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA384
@@ -28,8 +28,14 @@ from nodeproof.errors import (
     SignerRevoked,
     VerificationError,
 )
-from nodeproof.sevsnp.certificates import INTERMEDIATES, Certificate, Role, common_name
-from nodeproof.sevsnp.profile import check_profile, issuer_role, signature_padding
+from nodeproof.sevsnp.certificates import (
+    INTERMEDIATES,
+    Certificate,
+    Role,
+    common_name,
+    issuer_role,
+)
+from nodeproof.sevsnp.profile import check_profile, signature_padding
 from nodeproof.sevsnp.roots import TrustAnchor
 
 T = TypeVar("T")
@@ -49,8 +55,7 @@ _STAGES: tuple[type[VerificationError], ...] = (
 """Errors by how far an attempt came before them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """A VEK whose chain ends in a pinned root, every certificate in force."""
 
     vek: Certificate
@@ -112,6 +117,32 @@ def first_chain(
     return first_accepted(attempts, otherwise=missing)
 
 
+def check_root(root: Certificate, anchors: Sequence[TrustAnchor], now: datetime) -> None:
+    """Check a root by itself.
+
+    Raises:
+        RootUntrusted: It is not pinned.
+        ChainInvalid: It breaks its profile, is not in force, or is not signed by itself.
+    """
+    _anchor(root, anchors)
+    _check_link(root, root)
+    _check_dates(root, now)
+
+
+def check_authority(
+    intermediate: Certificate, root: Certificate, anchors: Sequence[TrustAnchor], now: datetime
+) -> None:
+    """Check an intermediate and its root, of whatever VEK they may be.
+
+    Raises:
+        RootUntrusted: The root is not pinned.
+        ChainInvalid: One of them breaks its profile, is not in force, or is not signed by the root.
+    """
+    check_root(root, anchors, now)
+    _check_link(intermediate, root)
+    _check_dates(intermediate, now)
+
+
 def _missing(vek: Certificate, found: Iterable[Certificate]) -> EndorsementsMissing:
     wanted = (INTERMEDIATES[vek.role], Role.ARK)
     return EndorsementsMissing(
@@ -140,13 +171,12 @@ def _check_chain(
 
 
 def _anchor(root: Certificate, anchors: Iterable[TrustAnchor]) -> TrustAnchor:
-    pinned = [anchor for anchor in anchors if anchor.product is root.product]
-    for anchor in pinned:
-        if anchor.public_key_sha256 == root.public_key_sha256:
-            return anchor
+    pinned = {each.public_key_sha256: each for each in anchors if each.product is root.product}
+    if root.public_key_sha256 in pinned:
+        return pinned[root.public_key_sha256]
     raise RootUntrusted(
         f"the key of {common_name(root.role, root.product)} is not pinned",
-        expected=", ".join(anchor.public_key_sha256 for anchor in pinned) or "no root at all",
+        expected=", ".join(pinned) or "no root at all",
         observed=root.public_key_sha256,
     )
 

@@ -66,6 +66,9 @@ class Revocation:
     """Refuse where no usable list is at hand."""
     maximum_age: timedelta | None = None
     """How long after its thisUpdate a list can be used; None leaves it to its nextUpdate."""
+    in_force_at: datetime | None = None
+    """When a list must be in force, with a time zone; None: when the certificates must be. Evidence
+    of a while ago is held against the list of today."""
 
 
 NOT_REQUIRED = Revocation()
@@ -75,15 +78,21 @@ NOT_REQUIRED = Revocation()
 def check_revocation(chain: Chain, revocation: Revocation, now: datetime) -> RevocationList | None:
     """Return the newest usable list, which does not name the chain; None if there is none.
 
+    Args:
+        chain: A chain that is good but for this.
+        revocation: The lists.
+        now: When certificates, and lists unless they say otherwise, must be in force.
+
     Raises:
         SignerRevoked: A list of the chain's root names the intermediate or the root.
         RevocationUnknown: A list is required, and none can be used.
     """
     own = [crl for crl in _readable(revocation.crls) if crl.issuer == chain.root.subject]
     usable, problems = [], []
+    in_force_at = revocation.in_force_at or now
     for crl in own:
         try:
-            _check_list(crl, chain, revocation.maximum_age, now)
+            _check_list(crl, chain, revocation.maximum_age, in_force_at)
             usable.append(crl)
         except RevocationUnknown as problem:
             problems.append(problem)
@@ -165,6 +174,23 @@ def _missing(chain: Chain, given: int) -> RevocationUnknown:
         expected=f"a list of {common_name(Role.ARK, chain.root.product)}",
         observed=f"{given} of others or unreadable" if given else "none",
     )
+
+
+def check_list(crl: RevocationList, root: Certificate, now: datetime) -> None:
+    """Check that a list is of a root that was checked, complete and in force, whomever it names.
+
+    Raises:
+        RevocationUnknown: It is not.
+    """
+    if crl.issuer != root.subject:
+        raise RevocationUnknown(
+            "a revocation list is another issuer's",
+            expected=common_name(root.role, root.product),
+            observed=crl.issuer.rfc4514_string()[:256],
+        )
+    _check_signature(crl, root)
+    _check_scope(crl)
+    _check_dates(crl, None, now)
 
 
 def _check_list(

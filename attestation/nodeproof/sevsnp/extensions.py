@@ -13,29 +13,34 @@ from nodeproof.errors import ChainInvalid
 AMD_ARC = "1.3.6.1.4.1.3704.1"
 """The arc below which all of AMD's extensions lie."""
 
-_STRUCT_VERSION = f"{AMD_ARC}.1"
-_PRODUCT_NAME = f"{AMD_ARC}.2"
-_HW_ID = f"{AMD_ARC}.4"
-_CSP_ID = f"{AMD_ARC}.5"
-
-_SPLS: Mapping[str, str] = MappingProxyType(
-    {
-        f"{AMD_ARC}.3.{number}": name
-        for number, name in (
-            (1, "blSPL"),
-            (2, "teeSPL"),
-            (3, "snpSPL"),
-            (4, "spl_4"),
-            (5, "spl_5"),
-            (6, "spl_6"),
-            (7, "spl_7"),
-            (8, "ucodeSPL"),
-            (9, "fmcSPL"),
-        )
-    }
+_STRUCT_VERSION = "structVersion"
+_PRODUCT_NAME = "productName"
+_HW_ID = "hwID"
+_CSP_ID = "csp_id"
+_SPLS = (
+    "blSPL",
+    "teeSPL",
+    "snpSPL",
+    "spl_4",
+    "spl_5",
+    "spl_6",
+    "spl_7",
+    "ucodeSPL",
+    "fmcSPL",
 )
+"""The security versions, in the order of their OIDs."""
 
-_KNOWN = frozenset({_STRUCT_VERSION, _PRODUCT_NAME, _HW_ID, _CSP_ID, *_SPLS})
+_NAMES = {
+    x509.ObjectIdentifier(f"{AMD_ARC}.{number}"): name
+    for number, name in (
+        ("1", _STRUCT_VERSION),
+        ("2", _PRODUCT_NAME),
+        *((f"3.{number}", name) for number, name in enumerate(_SPLS, start=1)),
+        ("4", _HW_ID),
+        ("5", _CSP_ID),
+    )
+}
+"""AMD's names of the extensions."""
 
 _ALWAYS = frozenset({"blSPL", "teeSPL", "snpSPL", "ucodeSPL", "spl_5", "spl_6", "spl_7"})
 _UNUSED = ("spl_4", "spl_5", "spl_6", "spl_7")
@@ -46,6 +51,12 @@ _MANDATORY: Mapping[int, frozenset[str]] = MappingProxyType(
     }
 )
 """The security versions that a certificate of each ``structVersion`` must have."""
+
+_INTEGERS = {
+    **{bytes((0x02, 1, number)): number for number in range(0x80)},
+    **{bytes((0x02, 2, 0, number)): number for number in range(0x80, 0x100)},
+}
+"""Every DER INTEGER from 0 to 255, each in its only encoding (X.690, section 8.3)."""
 
 _IA5_STRING = 0x16
 _OCTET_STRING = 0x04
@@ -80,43 +91,42 @@ def parse_vek_extensions(extensions: x509.Extensions) -> VEKExtensions:
             is there that no VEK has.
     """
     raw = _raw(extensions)
-    spls = {name: _integer(raw[oid], name) for oid, name in _SPLS.items() if oid in raw}
-    struct_version = _integer(_mandatory(raw, _STRUCT_VERSION), "structVersion")
+    spls = {name: _integer(raw[name], name) for name in _SPLS if name in raw}
+    struct_version = _integer(_mandatory(raw, _STRUCT_VERSION), _STRUCT_VERSION)
     _check_spls(spls, struct_version)
     return VEKExtensions(
         struct_version=struct_version,
-        product_name=_text(_mandatory(raw, _PRODUCT_NAME), "productName"),
+        product_name=_text(_mandatory(raw, _PRODUCT_NAME), _PRODUCT_NAME),
         bl_spl=spls["blSPL"],
         tee_spl=spls["teeSPL"],
         snp_spl=spls["snpSPL"],
         ucode_spl=spls["ucodeSPL"],
         fmc_spl=spls.get("fmcSPL"),
         hw_id=_unwrapped(raw[_HW_ID]) if _HW_ID in raw else None,
-        csp_id=_text(raw[_CSP_ID], "csp_id") if _CSP_ID in raw else None,
+        csp_id=_text(raw[_CSP_ID], _CSP_ID) if _CSP_ID in raw else None,
     )
 
 
 def _raw(extensions: x509.Extensions) -> dict[str, bytes]:
-    """Return the content of AMD's extensions by OID; only a key identifier may be beside them."""
+    """Return the content of AMD's extensions by name; only a key identifier may be beside them."""
     raw: dict[str, bytes] = {}
     for extension in extensions:
-        oid, value = extension.oid.dotted_string, extension.value
-        if isinstance(value, x509.AuthorityKeyIdentifier) and not extension.critical:
-            continue
-        if not isinstance(value, x509.UnrecognizedExtension) or oid not in _KNOWN:
+        value, name = extension.value, _NAMES.get(extension.oid)
+        if name and isinstance(value, x509.UnrecognizedExtension):
+            raw[name] = value.value
+        elif not isinstance(value, x509.AuthorityKeyIdentifier) or extension.critical:
             raise ChainInvalid(
                 "a VEK certificate has an extension that no VEK has",
                 expected="AMD's extensions only",
-                observed=oid,
+                observed=extension.oid.dotted_string,
             )
-        raw[oid] = value.value
     return raw
 
 
-def _mandatory(raw: Mapping[str, bytes], oid: str) -> bytes:
-    if oid not in raw:
-        raise ChainInvalid("a VEK certificate lacks an extension", expected=oid, observed="none")
-    return raw[oid]
+def _mandatory(raw: Mapping[str, bytes], name: str) -> bytes:
+    if name not in raw:
+        raise ChainInvalid("a VEK certificate lacks an extension", expected=name, observed="none")
+    return raw[name]
 
 
 def _check_spls(spls: Mapping[str, int], struct_version: int) -> None:
@@ -143,18 +153,14 @@ def _check_spls(spls: Mapping[str, int], struct_version: int) -> None:
 
 
 def _integer(value: bytes, name: str) -> int:
-    """Return a DER INTEGER from 0 to 255 in its only encoding (X.690, section 8.3)."""
-    match tuple(value):
-        case (0x02, 1, number) if number <= _MAX_SHORT:
-            return number
-        case (0x02, 2, 0, number) if number > _MAX_SHORT:
-            return number
-        case _:
-            raise ChainInvalid(
-                f"{name} in a VEK certificate is wrongly encoded",
-                expected="an INTEGER from 0 to 255",
-                observed=value[:8].hex(),
-            )
+    number = _INTEGERS.get(value)
+    if number is None:
+        raise ChainInvalid(
+            f"{name} in a VEK certificate is wrongly encoded",
+            expected="an INTEGER from 0 to 255",
+            observed=value[:8].hex(),
+        )
+    return number
 
 
 def _text(value: bytes, name: str) -> str:

@@ -10,16 +10,12 @@ from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.asymmetric.padding import PSS
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA384
-from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from nodeproof.errors import ChainInvalid
-from nodeproof.sevsnp.certificates import INTERMEDIATES, Certificate, Role, common_name
-
-SALT_SIZE = 48
-"""Bytes of salt in AMD's RSASSA-PSS signatures: as many as SHA-384 has."""
+from nodeproof.sevsnp.algorithm import AMD_ALGORITHM, PADDING, SALT_SIZE
+from nodeproof.sevsnp.certificates import IDENTITIES, INTERMEDIATES, Certificate, Role
 
 RSA_KEY_SIZE = 4096
 """Bits of an ARK, ASK or ASVK."""
@@ -27,32 +23,23 @@ RSA_KEY_SIZE = 4096
 RSA_EXPONENT = 65537
 """Public exponent of an ARK, ASK or ASVK."""
 
-NAME_ATTRIBUTES: Mapping[x509.ObjectIdentifier, str] = MappingProxyType(
-    {
-        NameOID.ORGANIZATIONAL_UNIT_NAME: "Engineering",
-        NameOID.COUNTRY_NAME: "US",
-        NameOID.LOCALITY_NAME: "Santa Clara",
-        NameOID.STATE_OR_PROVINCE_NAME: "CA",
-        NameOID.ORGANIZATION_NAME: "Advanced Micro Devices",
-    }
-)
-"""What stands before the common name in each subject and issuer, in AMD's order."""
+_ALGORITHM = f"RSASSA-PSS with SHA-384, MGF1 with SHA-384, {SALT_SIZE} bytes of salt"
 
 _BIT_STRING = bytes.fromhex("0382020100")
 """Tag, length and unused bits of a signature of ``RSA_KEY_SIZE`` in DER (X.690, section 8.6)."""
 
-_PATH_LENGTHS: Mapping[Role, int | None] = MappingProxyType(
+_CONSTRAINTS: Mapping[Role, x509.BasicConstraints] = MappingProxyType(
     {
-        Role.ARK: None,
-        Role.ASK: 0,
-        Role.ASVK: 0,
+        Role.ARK: x509.BasicConstraints(ca=True, path_length=None),
+        Role.ASK: x509.BasicConstraints(ca=True, path_length=0),
+        Role.ASVK: x509.BasicConstraints(ca=True, path_length=0),
     }
 )
 
 
 def signature_padding() -> PSS:
     """Return the padding of every signature on AMD's certificates."""
-    return PSS(mgf=MGF1(SHA384()), salt_length=SALT_SIZE)
+    return PADDING
 
 
 def check_profile(certificate: Certificate) -> None:
@@ -72,37 +59,23 @@ def check_profile(certificate: Certificate) -> None:
         _check_ca_extensions(certificate)
 
 
-def issuer_role(role: Role) -> Role:
-    """Return who signs certificates of this role; the ARK signs itself."""
-    return INTERMEDIATES.get(role, Role.ARK)
-
-
 def _check_names(certificate: Certificate) -> None:
-    role, product = certificate.role, certificate.product
-    names = (
-        ("subject", certificate.subject, common_name(role, product)),
-        ("issuer", certificate.issuer, common_name(issuer_role(role), product)),
-    )
-    for what, name, expected in names:
-        wanted = {**NAME_ATTRIBUTES, NameOID.COMMON_NAME: expected}
-        found = {attribute.oid: attribute.value for attribute in name}
-        if found != wanted or len(list(name)) != len(wanted):
+    wanted = IDENTITIES[certificate.role, certificate.product]
+    for what, name, expected in (
+        ("subject", certificate.subject, wanted.subject),
+        ("issuer", certificate.issuer, wanted.issuer),
+    ):
+        if name != expected:
             raise ChainInvalid(
-                f"the {what} of the {role} certificate is not AMD's",
-                expected=f"CN={expected} of Advanced Micro Devices",
+                f"the {what} of the {certificate.role} certificate is not AMD's",
+                expected=expected.rfc4514_string(),
                 observed=name.rfc4514_string()[:256],
             )
 
 
 def _check_algorithm(certificate: Certificate) -> None:
-    found = certificate.algorithm
-    as_wanted = (
-        found.oid == SignatureAlgorithmOID.RSASSA_PSS
-        and isinstance(found.hash, SHA384)
-        and found.parameters == signature_padding()
-    )
-    wanted = f"RSASSA-PSS with SHA-384, MGF1 with SHA-384, {SALT_SIZE} bytes of salt"
-    _require(certificate, "signature algorithm", wanted, wanted if as_wanted else "another")
+    as_wanted = certificate.algorithm == AMD_ALGORITHM
+    _require(certificate, "signature algorithm", _ALGORITHM, _ALGORITHM if as_wanted else "another")
 
 
 def is_exact(der: bytes, signed: bytes, signature: bytes) -> bool:
@@ -140,8 +113,7 @@ def _check_ca_extensions(certificate: Certificate) -> None:
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.BasicConstraints):
-            wanted = x509.BasicConstraints(ca=True, path_length=_PATH_LENGTHS[certificate.role])
-            constraints = extension.critical and value == wanted
+            constraints = extension.critical and value == _CONSTRAINTS[certificate.role]
         elif isinstance(value, x509.KeyUsage):
             usage = extension.critical and value.key_cert_sign
         elif extension.critical:

@@ -6,8 +6,9 @@ holds nothing but what its fields say. All integers are little-endian.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from nodeproof.errors import ReportMalformed, ReportVersionUnsupported
 from nodeproof.sevsnp.bits import GuestPolicy, KeyInfo, PlatformInfo
@@ -49,8 +50,7 @@ class FirmwareVersion(NamedTuple):
         return f"{self.major}.{self.minor}.{self.build}"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """A report, field by field under AMD's names; TCB versions are raw (``decode_tcb``).
 
     That it parses says nothing of who made it. The bytes do not identify a report: with (R, S) also

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from nodeproof.sevsnp.products import CPUModel, identify
 from nodeproof.sevsnp.report import Report, parse_report
 from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TCBVersion, decode_tcb
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A report and what depends on the processor: read, but not yet believed."""
 
     report: Report
@@ -34,11 +33,15 @@ def read_statement(data: bytes) -> Statement:
     model = identify(report.cpuid) if report.cpuid else None
     # Version 2 names no processor; only Milan and Genoa made it, and they share one layout.
     layout = model.tcb_layout if model else MILAN_LAYOUT
+    stated = (report.reported_tcb, report.committed_tcb, report.current_tcb, report.launch_tcb)
+    # Mostly all four are the same.
+    decoded = {raw: decode_tcb(raw, layout) for raw in dict.fromkeys(stated)}
+    reported, committed, current, launch = (decoded[raw] for raw in stated)
     return Statement(
         report=report,
         model=model,
-        reported_tcb=decode_tcb(report.reported_tcb, layout),
-        committed_tcb=decode_tcb(report.committed_tcb, layout),
-        current_tcb=decode_tcb(report.current_tcb, layout),
-        launch_tcb=decode_tcb(report.launch_tcb, layout),
+        reported_tcb=reported,
+        committed_tcb=committed,
+        current_tcb=current,
+        launch_tcb=launch,
     )

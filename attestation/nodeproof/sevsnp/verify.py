@@ -7,13 +7,13 @@ the report then says may still be unacceptable: that is for ``nodeproof.appraisa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import sha384
 from hmac import compare_digest
 from types import MappingProxyType
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
@@ -43,8 +43,7 @@ SIGNERS: Mapping[SigningKey, Role] = MappingProxyType(
 _ECDSA = ECDSA(Prehashed(SHA384()))
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedReport:
+class VerifiedReport(msgspec.Struct, frozen=True):
     """The claims: what a report proved to be genuine says, and who vouches for it."""
 
     report: Report
@@ -65,8 +64,7 @@ class VerifiedReport:
     """The newest usable list, which does not name the chain; None if none was at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Endorsed:
+class _Endorsed(msgspec.Struct, frozen=True):
     """Who vouches for a report, and which list says that AMD still does."""
 
     chain: Chain

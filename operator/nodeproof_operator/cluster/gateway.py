@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -28,6 +29,9 @@ LIST_TIMEOUT_SECONDS = 30.0
 
 PAGE_SIZE = 500
 """Objects a page: bounds memory and how long decoding blocks the event loop."""
+
+LABELLED_PAGE_SIZE = 8
+"""The same for ConfigMaps, of up to 1 MiB each."""
 
 
 class Gateway(Protocol):
@@ -74,11 +78,33 @@ async def list_all(gateway: Gateway, path: str) -> Listing:
             return Listing(tuple(items), page["metadata"]["resourceVersion"])
 
 
-async def _page(gateway: Gateway, path: str, token: str) -> Json:
-    """Return the next page, a smaller one if large objects make it too large to read."""
-    size = PAGE_SIZE
+async def list_labelled(gateway: Gateway, path: str, label: str, *, most: int) -> tuple[Json, ...]:
+    """Return the objects under ``path`` whose ``label`` is ``true``, the first ``most`` by name.
+
+    Raises:
+        ApiError: A page could not be had; there is no partial result.
+    """
+    items: list[Json] = []
+    query = {"labelSelector": f"{label}=true"}
+    token = ""
     while True:
-        query = {"limit": str(size)} | ({"continue": token} if token else {})
+        page = await _page(gateway, path, token, query, LABELLED_PAGE_SIZE)
+        items.extend(page.get("items") or ())
+        token = page["metadata"].get("continue", "")
+        if not token or len(items) >= most:
+            return tuple(items[:most])
+
+
+async def _page(
+    gateway: Gateway,
+    path: str,
+    token: str,
+    query: Mapping[str, str] = MappingProxyType({}),
+    size: int = PAGE_SIZE,
+) -> Json:
+    """Return the next page, a smaller one if large objects make it too large to read."""
+    while True:
+        query = {**query, "limit": str(size)} | ({"continue": token} if token else {})
         try:
             return await gateway.call(
                 "GET", f"{path}?{urlencode(query)}", timeout=LIST_TIMEOUT_SECONDS

@@ -21,6 +21,9 @@ SERVING_CERTIFICATE = "nodeproof-serving-certificate"
 CA_BUNDLE = "nodeproof-ca"
 """ConfigMap whose ``ca.crt`` agents trust."""
 
+ENDORSEMENTS = "nodeproof-endorsements"
+"""ConfigMaps, one a product, with AMD's chains and revocation lists as they were fetched."""
+
 GATE_PREFIX = "nodeproof.node-restriction.kubernetes.io/"
 """Labels under it can be set by no kubelet (admission plugin NodeRestriction)."""
 
@@ -73,7 +76,17 @@ def secret(namespace: str, name: str) -> str:
 
 def config_map(namespace: str, name: str) -> str:
     """Return the path of a ConfigMap."""
-    return f"/api/v1/namespaces/{_part(namespace)}/configmaps/{_part(name)}"
+    return f"{config_maps(namespace)}/{_part(name)}"
+
+
+def config_maps(namespace: str) -> str:
+    """Return the path of a namespace's ConfigMaps."""
+    return f"/api/v1/namespaces/{_part(namespace)}/configmaps"
+
+
+def endorsements(product: str) -> str:
+    """Return the name of the ConfigMap for a product's chains and revocation lists."""
+    return f"{ENDORSEMENTS}-{product.lower()}"
 
 
 def daemon_set(namespace: str, name: str) -> str:

@@ -18,6 +18,7 @@ from nodeproof.policy import GROUP, VERSION
 from nodeproof.result import (
     AttestationPolicyStatus,
     Condition,
+    Deferral,
     LastRefusal,
     PolicyResult,
     StoredEvidence,
@@ -74,20 +75,29 @@ class Records:
         raise Overloaded("the node's NodeAttestation is being replaced", retry_after_seconds=1)
 
     async def write_evidence(self, record: Record, evidence: StoredEvidence) -> Record:
-        """Store evidence and forget refusals.
+        """Store evidence and forget refusals and deferral.
 
         Raises:
             Conflict: The record is no longer as given.
         """
-        return await self._write(record, {"evidence": _whole(evidence), "lastRefusal": None})
+        status = {"evidence": _whole(evidence), "lastRefusal": None, "deferral": None}
+        return await self._write(record, status)
 
     async def write_refusal(self, record: Record, refusal: LastRefusal) -> Record:
-        """Store the newest refusal.
+        """Store the newest refusal; nothing is deferred any more.
 
         Raises:
             Conflict: The record is no longer as given.
         """
-        return await self._write(record, {"lastRefusal": _whole(refusal)})
+        return await self._write(record, {"lastRefusal": _whole(refusal), "deferral": None})
+
+    async def write_deferral(self, record: Record, deferral: Deferral) -> Record:
+        """Store why the newest submission cannot be judged yet; all else stays.
+
+        Raises:
+            Conflict: The record is no longer as given.
+        """
+        return await self._write(record, {"deferral": _whole(deferral)})
 
     async def write_result(
         self,

@@ -1,6 +1,6 @@
 """The Secrets and ConfigMaps that the operator fills; they are made, empty, by an admin.
 
-So the operator needs no right to create or list any: each is named in its Role.
+So the operator needs no right to create any, or to list Secrets: each is named in its Role.
 """
 
 from __future__ import annotations
@@ -60,10 +60,24 @@ class SealedStore:
         Raises:
             Conflict: Others write it all the time.
         """
+        await self.revise(name, lambda _: data)
+
+    async def revise(
+        self, name: str, make: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Make a ConfigMap hold what ``make`` returns, given what it holds; asked anew at each try.
+
+        Nothing is sent if it holds that already.
+
+        Raises:
+            Conflict: Others write it all the time.
+        """
         path = config_map(self.namespace, name)
         for attempt in range(PUBLISH_TRIES):
             body = await self._get("ConfigMap", path)
-            if (body.get("data") or {}) == data:
+            current = body.get("data") or {}
+            data = make(current)
+            if current == data:
                 return
             try:
                 await self._replace("ConfigMap", path, data, _state(body))

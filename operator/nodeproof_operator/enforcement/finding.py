@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from nodeproof.challenge import CLOCK_SKEW
-from nodeproof.errors import IdentityMismatch, NodeproofError, PolicyInvalid, printable
+from nodeproof.errors import (
+    IdentityMismatch,
+    NodeproofError,
+    PolicyInvalid,
+    SignerRevoked,
+    printable,
+)
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.policy import ReferenceValueSet
 from nodeproof.result import (
     MAX_FACT_LENGTH,
     REFUSALS_UNTIL_FALSE,
+    Deferral,
     LastRefusal,
     Outcome,
     Reason,
@@ -80,7 +87,7 @@ def examine(case: Case) -> Finding | VerifiedEvidence:
         text = f"{refusal.consecutive} submissions in a row were not genuine: {_tell(refusal)}"
         return failed(Reason.NOT_GENUINE, text)
     if case.proof is None:
-        return _no_evidence(refusal)
+        return _no_evidence(refusal, waiting(case))
     if isinstance(case.proof, NodeproofError):
         return _refuted(case.proof, case.now)
     return _from_the_future(case.proof, case.now) or _put_back(case, case.proof) or case.proof
@@ -97,11 +104,39 @@ def rebooted(node: NodeView, proof: VerifiedEvidence) -> Finding | None:
     return unknown(Reason.NODE_REBOOTED, text)
 
 
-def _no_evidence(refusal: LastRefusal | None) -> Finding:
+def waiting(case: Case) -> Deferral | None:
+    """Return why a submission newer than the evidence could not be judged yet, if there is one.
+
+    Its word is believed no further than this: the node is not silent.
+    """
+    deferral = case.record.status.deferral if case.record else None
+    # A time that lies ahead is none that we wrote.
+    if deferral is None or deferral.time.tzinfo is None or deferral.time > case.now + CLOCK_SKEW:
+        return None
+    proof = case.proof
+    if isinstance(proof, VerifiedEvidence) and deferral.time <= proof.challenge.issued_time:
+        return None
+    return deferral
+
+
+def unjudged(before: str, deferral: Deferral) -> Finding:
+    """Return that the newest submission waits for certificates, after what was to be said else."""
+    text = f"{before}; newer evidence cannot be judged yet: {deferral.message}"
+    if deferral.expected:
+        text += f" (expected {deferral.expected})"
+    return unknown(Reason.ENDORSEMENTS_UNAVAILABLE, text)
+
+
+def moment(time: datetime) -> str:
+    """Return a time as Kubernetes writes it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _no_evidence(refusal: LastRefusal | None, deferral: Deferral | None) -> Finding:
     text = "no evidence of this Node has been accepted yet"
     if refusal is not None:
-        text += f"; the last submission was not genuine: {_tell(refusal)}"
-    return unknown(Reason.NO_EVIDENCE, text)
+        text += f"; the last submission that could be judged was not genuine: {_tell(refusal)}"
+    return unjudged(text, deferral) if deferral else unknown(Reason.NO_EVIDENCE, text)
 
 
 def _refuted(error: NodeproofError, now: datetime) -> Finding:
@@ -110,6 +145,8 @@ def _refuted(error: NodeproofError, now: datetime) -> Finding:
         return replace(finding, recheck_time=now + KEY_RECHECK)
     if isinstance(error, IdentityMismatch):
         return failed(Reason.IDENTITY_MISMATCH, f"the stored evidence is not this Node's: {error}")
+    if isinstance(error, SignerRevoked):
+        return failed(Reason.SIGNER_REVOKED, f"the stored evidence counts no more: {error}")
     text = f"the stored evidence is not shown to be genuine: {error.reason}: {error}"
     return failed(Reason.NOT_GENUINE, text)
 

@@ -196,7 +196,7 @@ class Reconciler:
             return
         await self._records.write_result(
             record,
-            conditions=(assessment.attested, assessment.evidence_verified),
+            conditions=assessment.conditions,
             policies=assessment.policies,
             expiration_time=assessment.expiration_time,
             signer=assessment.signer,

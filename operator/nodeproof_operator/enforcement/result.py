@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from nodeproof.errors import NodeproofError
 from nodeproof.evidence import VerifiedEvidence
-from nodeproof.policy import SignerKind
+from nodeproof.policy import Policy, SignerKind
 from nodeproof.result import (
     CONDITION_ATTESTED,
+    CONDITION_ENDORSEMENTS_CURRENT,
     CONDITION_EVIDENCE_VERIFIED,
     MAX_FACT_LENGTH,
     Condition,
@@ -22,7 +23,8 @@ from nodeproof.result import (
 )
 from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
 from nodeproof_operator.enforcement.finding import Case
-from nodeproof_operator.enforcement.selection import released, select
+from nodeproof_operator.enforcement.revocation import endorsements_current
+from nodeproof_operator.enforcement.selection import Selection, released, select
 from nodeproof_operator.enforcement.verdict import Verdict, judge
 
 MAX_POLICIES = 64
@@ -46,11 +48,17 @@ class Assessment:
     verdicts: tuple[Verdict, ...]
     attested: Condition
     evidence_verified: Condition
+    endorsements_current: Condition
     signer: str
     expiration_time: datetime | None
     """When the first of the passes ends that the condition rests on."""
     released: bool
     """Some policy that may have labelled or tainted the Node has no say any more."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that ``status.conditions`` holds."""
+        return (self.attested, self.evidence_verified, self.endorsements_current)
 
     @property
     def policies(self) -> tuple[PolicyResult, ...]:
@@ -63,7 +71,7 @@ def assess(case: Case) -> Assessment:
     """Return the result of a Node: evidence, policies and time decide, never an earlier result.
 
     From the earlier status come only times of transition, the names of policies that the Node has
-    left, and refusals, all of which can but lower trust.
+    left, and refusals, all of which can but lower trust; and a deferral, which earns no label.
     """
     selections = select(case.node, case.record, case.policies)
     verdicts = tuple(judge(each, case) for each in selections)
@@ -77,6 +85,7 @@ def assess(case: Case) -> Assessment:
         verdicts=verdicts,
         attested=_attested(counting, signer, case),
         evidence_verified=_evidence_verified(case),
+        endorsements_current=_endorsements_current(case, selections),
         signer=signer,
         expiration_time=min(
             (each.expiration_time for each in counting if each.passed and each.expiration_time),
@@ -93,12 +102,12 @@ def needs_writing(stored: NodeAttestationStatus, assessment: Assessment, now: da
     expiration time must not pass while the result holds, so it is renewed half-way.
     """
     conditions = {each.type: (each.status, each.reason, each.message) for each in stored.conditions}
-    wanted = (assessment.attested, assessment.evidence_verified)
     return (
         stored.policies != assessment.policies
         or stored.signer != assessment.signer
         or any(
-            conditions.get(each.type) != (each.status, each.reason, each.message) for each in wanted
+            conditions.get(each.type) != (each.status, each.reason, each.message)
+            for each in assessment.conditions
         )
         or _half_gone(stored.expiration_time, assessment.expiration_time, now)
     )
@@ -136,6 +145,13 @@ def _evidence_verified(case: Case) -> Condition:
         return _condition(kind, status, proof.reason, str(proof), case)
     text = f"genuine, and the answer to our challenge; endorsed by {proof.claims.signer}"
     return _condition(kind, Status.TRUE, "Verified", text, case)
+
+
+def _endorsements_current(case: Case, selections: Iterable[Selection]) -> Condition:
+    policies = (each.policy for each in selections)
+    asked = [each.spec.revocation for each in policies if isinstance(each, Policy)]
+    status, reason, text = endorsements_current(case, asked)
+    return _condition(CONDITION_ENDORSEMENTS_CURRENT, status, reason, text, case)
 
 
 def _condition(kind: str, status: Status, reason: str, message: str, case: Case) -> Condition:

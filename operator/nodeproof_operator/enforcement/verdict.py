@@ -8,7 +8,7 @@ from datetime import datetime
 from nodeproof.appraisal import Appraisal, appraise
 from nodeproof.errors import PolicyInvalid
 from nodeproof.evidence import VerifiedEvidence
-from nodeproof.policy import EnforcementRules, Policy, ReferenceValueSet
+from nodeproof.policy import EnforcementRules, Policy, ReferenceValueSet, RevocationMode
 from nodeproof.result import MAX_FACT_LENGTH, FailedCheck, Outcome, Reason
 from nodeproof_operator.enforcement.finding import (
     Case,
@@ -16,12 +16,22 @@ from nodeproof_operator.enforcement.finding import (
     ReferenceValues,
     examine,
     failed,
+    moment,
     rebooted,
+    unjudged,
     unknown,
+    waiting,
 )
+from nodeproof_operator.enforcement.revocation import lack, next_end
 from nodeproof_operator.enforcement.selection import Selection
 
-VERIFIERS_TROUBLE = frozenset({Reason.POLICY_INVALID, Reason.REFERENCE_VALUES_MISSING})
+VERIFIERS_TROUBLE = frozenset(
+    {
+        Reason.ENDORSEMENTS_UNAVAILABLE,
+        Reason.POLICY_INVALID,
+        Reason.REFERENCE_VALUES_MISSING,
+    }
+)
 """Reasons that are not the node's doing: they never make its taint stronger."""
 
 
@@ -133,14 +143,49 @@ def _appraised(
         finding = _check_failed(appraisal)
     else:
         finding = silence or _by_age(policy, end, case.now)
-    return replace(
-        _verdict(selection, replace(finding, recheck_time=_next_change(values, case.now))),
+    verdict = replace(
+        _verdict(selection, finding),
         signer=str(proof.claims.signer),
         passed_checks=len(appraisal.checks) - len(appraisal.failed),
         failed_checks=_failed_checks(appraisal),
         had_passed=appraisal.passed,
         expiration_time=end if appraisal.passed else None,
     )
+    verdict = _unless_unvouched(_unless_unjudged(verdict, case), policy, proof, case)
+    changes = (_next_change(values, case.now), _next_list(policy, proof, case.now))
+    recheck = min((each for each in changes if each), default=None)
+    return replace(verdict, finding=replace(verdict.finding, recheck_time=recheck))
+
+
+def _unless_unjudged(verdict: Verdict, case: Case) -> Verdict:
+    """Return the verdict, or that not the node is silent but newer evidence waits for AMD's word.
+
+    It earns no more than that: what the older evidence had earned has ended.
+    """
+    deferral = waiting(case)
+    if verdict.outcome is not Outcome.UNKNOWN or deferral is None:
+        return verdict
+    finding = unjudged(verdict.finding.message, deferral)
+    return replace(verdict, finding=finding, had_passed=False, expiration_time=None)
+
+
+def _unless_unvouched(
+    verdict: Verdict, policy: Policy, proof: VerifiedEvidence, case: Case
+) -> Verdict:
+    """Return the verdict, or that the revocation list is missing which a pass needs."""
+    rules = policy.spec.revocation
+    if not verdict.passed or rules.mode is not RevocationMode.REQUIRED:
+        return verdict
+    missing = lack(proof.claims.crl, rules, case.now)
+    if not missing:
+        return verdict
+    text = f"policy {policy.name} requires a revocation list: {missing}"
+    # A pass that this process saw stands until it ends, as in any trouble of ours.
+    stands = case.passes.get(policy.name)
+    if stands is not None and stands > case.now:
+        text += f"; what was passed before counts until {moment(stands)}"
+    finding = unknown(Reason.ENDORSEMENTS_UNAVAILABLE, text)
+    return replace(verdict, finding=finding, had_passed=False, expiration_time=stands)
 
 
 def _by_age(policy: Policy, end: datetime, now: datetime) -> Finding:
@@ -176,6 +221,13 @@ def _next_change(values: list[ReferenceValueSet], now: datetime) -> datetime | N
         if measurement.expiration_time is not None and measurement.expiration_time > now
     )
     return min(ends, default=None)
+
+
+def _next_list(policy: Policy, proof: VerifiedEvidence, now: datetime) -> datetime | None:
+    rules = policy.spec.revocation
+    if rules.mode is RevocationMode.OFF:
+        return None
+    return next_end(proof.claims.crl, rules, now)
 
 
 def _check_failed(appraisal: Appraisal) -> Finding:

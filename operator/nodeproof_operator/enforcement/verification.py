@@ -1,16 +1,19 @@
 """Stored evidence verified again before it counts, and remembered by Node.
 
 Nothing is read back from a status as true: whoever can write a status would otherwise write
-results. Verifying takes half a millisecond; what was verified before is known by its digest.
+results. Verifying takes half a millisecond; what was verified before is known by its digest, and
+verified once more when AMD's revocation lists change.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from nodeproof.challenge import Challenge, PublicKeys, read
@@ -22,7 +25,9 @@ from nodeproof.errors import (
 )
 from nodeproof.evidence import Holder, VerifiedEvidence, verify_stored
 from nodeproof.result import StoredEvidence
+from nodeproof.sevsnp.crl import Revocation
 from nodeproof.sevsnp.roots import TrustAnchor
+from nodeproof.sevsnp.verify import VerifiedReport
 from nodeproof_operator.cluster.views import NodeView, Record
 from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
 from nodeproof_operator.enforcement.finding import Proof
@@ -43,7 +48,42 @@ class Keys(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """AMD's revocation lists (``endorsements.source.Endorsements``)."""
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever ``crls`` returns something else than before."""
+        ...
+
+    def crls(self) -> tuple[bytes, ...]:
+        """Return the lists that are known now."""
+        ...
+
+    def note(self, claims: VerifiedReport) -> None:
+        """Learn what the fleet runs on, to keep its lists current."""
+        ...
+
+
 _Outcome = VerifiedEvidence | NodeproofError
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """An outcome, and what it is the outcome of."""
+
+    digest: str
+    revision: int
+    outcome: _Outcome
+
+    def holds(self, digest: str, revision: int, now: datetime) -> bool:
+        """Whether verifying again could come to nothing else."""
+        if (self.digest, self.revision) != (digest, revision):
+            return False
+        outcome = self.outcome
+        crl = outcome.claims.crl if isinstance(outcome, VerifiedEvidence) else None
+        # Where the list has ended that vouched for the signer, another may still be in force.
+        return crl is None or crl.next_update is None or now <= crl.next_update
 
 
 class StoredVerifier:
@@ -53,17 +93,28 @@ class StoredVerifier:
         cluster_uid: This cluster, as challenges name it.
         keys: Where the challenge keys come from.
         anchors: The pinned roots, simulated ones included if they are allowed.
+        lists: AMD's revocation lists.
         executor: Threads for signatures, so that the event loop does not wait for them.
+        clock: The time, with its zone.
     """
 
     def __init__(
-        self, cluster_uid: str, keys: Keys, anchors: Sequence[TrustAnchor], executor: Executor
+        self,
+        cluster_uid: str,
+        keys: Keys,
+        anchors: Sequence[TrustAnchor],
+        lists: Lists,
+        *,
+        executor: Executor,
+        clock: Callable[[], datetime],
     ) -> None:
         self._cluster_uid = cluster_uid
         self._keys = keys
         self._anchors = tuple(anchors)
+        self._lists = lists
         self._executor = executor
-        self._known: OrderedDict[Holder, tuple[str, _Outcome]] = OrderedDict()
+        self._clock = clock
+        self._known: OrderedDict[Holder, _Remembered] = OrderedDict()
 
     async def prove(self, node: NodeView, record: Record | None) -> Proof:
         """Return what the evidence in a Node's record proves about this Node, or why it does not.
@@ -91,13 +142,23 @@ class StoredVerifier:
         keys = await self._keys_for(evidence)
         outcome = self._recall(evidence, holder)
         if outcome is None:
-            outcome = await asyncio.get_running_loop().run_in_executor(
-                self._executor, self._try, evidence, holder, keys
-            )
-            self._remember(evidence, holder, outcome)
+            outcome = await self._verify_anew(evidence, holder, keys)
         if isinstance(outcome, NodeproofError):
             # The same error may be raised many times: it must not collect tracebacks.
             raise outcome.with_traceback(None)
+        return outcome
+
+    async def _verify_anew(
+        self, evidence: StoredEvidence, holder: Holder, keys: PublicKeys
+    ) -> _Outcome:
+        revision = self._lists.revision
+        revocation = Revocation(self._lists.crls(), in_force_at=self._clock())
+        outcome = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._try, evidence, holder, keys, revocation
+        )
+        self._remember(holder, _Remembered(evidence.digest(), revision, outcome))
+        if isinstance(outcome, VerifiedEvidence):
+            self._lists.note(outcome.claims)
         return outcome
 
     async def _keys_for(self, evidence: StoredEvidence) -> PublicKeys:
@@ -112,21 +173,23 @@ class StoredVerifier:
             )
         return keys
 
-    def _try(self, evidence: StoredEvidence, holder: Holder, keys: PublicKeys) -> _Outcome:
+    def _try(
+        self, evidence: StoredEvidence, holder: Holder, keys: PublicKeys, revocation: Revocation
+    ) -> _Outcome:
         try:
-            return verify_stored(evidence, holder, keys, self._anchors)
+            return verify_stored(evidence, holder, keys, self._anchors, revocation)
         except NodeproofError as error:
             return error
 
     def _recall(self, evidence: StoredEvidence, holder: Holder) -> _Outcome | None:
-        digest, outcome = self._known.get(holder, ("", None))
-        if digest != evidence.digest():
+        known = self._known.get(holder)
+        if known is None or not known.holds(evidence.digest(), self._lists.revision, self._clock()):
             return None
         self._known.move_to_end(holder)
-        return outcome
+        return known.outcome
 
-    def _remember(self, evidence: StoredEvidence, holder: Holder, outcome: _Outcome) -> None:
-        self._known[holder] = (evidence.digest(), outcome)
+    def _remember(self, holder: Holder, remembered: _Remembered) -> None:
+        self._known[holder] = remembered
         self._known.move_to_end(holder)
         if len(self._known) > CAPACITY:
             self._known.popitem(last=False)

@@ -14,7 +14,6 @@ from nodeproof.errors import (
     ChallengeForged,
     ChallengeMalformed,
     ChallengeSuperseded,
-    EndorsementsMissing,
     IdentityMismatch,
     MessageError,
     MessageTooLarge,
@@ -43,13 +42,9 @@ STATUSES: Mapping[type[NodeproofError], HTTPStatus] = MappingProxyType(
         VerificationError: HTTPStatus.UNPROCESSABLE_ENTITY,
         RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
         Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
-        EndorsementsMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
 """The status of each error; an error that is not listed has that of its nearest ancestor."""
-
-ENDORSEMENTS_RETRY_SECONDS = 60
-"""When to come again with certificates: hosts fetch them for their guests now and then."""
 
 INTERNAL_ERROR = "InternalError"
 """The reason of an answer that failed by a fault of ours."""
@@ -75,7 +70,7 @@ def accepted(message: object) -> web.Response:
 
 def refused(error: NodeproofError) -> web.Response:
     """Return the answer to a request that was not accepted."""
-    seconds = _retry_after(error)
+    seconds = error.retry_after_seconds if isinstance(error, Overloaded) else None
     refusal = Refusal(
         reason=error.reason,
         message=error.message,
@@ -102,12 +97,6 @@ def unroutable(error: web.HTTPException) -> web.Response:
     reason = status.phrase.title().replace(" ", "")
     refusal = Refusal(reason=reason, message="the evidence service has no such path or method")
     return _respond(status, encode(refusal), {})
-
-
-def _retry_after(error: NodeproofError) -> int | None:
-    if isinstance(error, Overloaded):
-        return error.retry_after_seconds
-    return ENDORSEMENTS_RETRY_SECONDS if isinstance(error, EndorsementsMissing) else None
 
 
 def _respond(status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> web.Response:

@@ -6,14 +6,20 @@ resourceVersion that was judged; when somebody else was first, the judgement is 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from nodeproof.challenge import CLOCK_SKEW, Challenge
-from nodeproof.errors import ChallengeSuperseded, Overloaded, VerificationError
+from nodeproof.errors import (
+    ChallengeSuperseded,
+    EndorsementsUnavailable,
+    Overloaded,
+    VerificationError,
+)
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.protocol import EvidenceSubmission
-from nodeproof.result import MAX_FACT_LENGTH, LastRefusal, StoredEvidence
+from nodeproof.result import MAX_FACT_LENGTH, Deferral, LastRefusal, StoredEvidence
 from nodeproof_operator.cluster.errors import Conflict, NotFound
 from nodeproof_operator.cluster.records import Records
 from nodeproof_operator.cluster.views import Record
@@ -21,6 +27,10 @@ from nodeproof_operator.intake.errors import API_RETRY_SECONDS, deferred_on_api_
 
 MAX_TRIES = 5
 """Writes of one answer: others write a NodeAttestation a few times in a round at most."""
+
+
+DEFERRAL_RENEWAL = timedelta(minutes=5)
+"""How old a deferral may get before it is written again: a fleet that waits costs few writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +123,69 @@ class Registry:
             Overloaded: The API server cannot be asked now, or others write all the time.
         """
         evidence = answer.evidence(verified)
-        for _ in range(MAX_TRIES):
-            if answer.is_stored_in(record):
-                return
-            with deferred_on_api_trouble():
-                try:
-                    await self.records.write_evidence(record, evidence)
-                except (Conflict, NotFound):
-                    record = await self.current(answer)
-                else:
-                    return
-        raise _busy()
+        await self._settle(
+            record,
+            answer,
+            done=answer.is_stored_in,
+            write=lambda judged: self.records.write_evidence(judged, evidence),
+        )
 
-    async def refuse(
-        self, record: Record, answer: Answer, error: VerificationError, now: datetime
+    async def turn_away(
+        self,
+        record: Record,
+        answer: Answer,
+        error: VerificationError | EndorsementsUnavailable,
+        now: datetime,
     ) -> None:
-        """Record that an authentic answer is not genuine; each challenge counts once.
+        """Record why an authentic answer is not accepted: refused, or deferred.
 
         Raises:
             ChallengeSuperseded: Other evidence was accepted in the meantime.
             Overloaded: The API server cannot be asked now, or others write all the time.
         """
+        if isinstance(error, EndorsementsUnavailable):
+            await self._defer(record, answer, error, now)
+        else:
+            await self._refuse(record, answer, error, now)
+
+    async def _refuse(
+        self, record: Record, answer: Answer, error: VerificationError, now: datetime
+    ) -> None:
+        """Record that an authentic answer is not genuine; each challenge counts once."""
+        await self._settle(
+            record,
+            answer,
+            done=lambda judged: answer.is_stored_in(judged) or _counted(judged, answer, now),
+            write=lambda judged: self.records.write_refusal(judged, _refusal(judged, error, now)),
+        )
+
+    async def _defer(
+        self, record: Record, answer: Answer, error: EndorsementsUnavailable, now: datetime
+    ) -> None:
+        """Record why an answer cannot be judged yet, unless that was said a moment ago."""
+        deferral = _deferral(error, now)
+        await self._settle(
+            record,
+            answer,
+            done=lambda judged: answer.is_stored_in(judged) or _told(judged, deferral),
+            write=lambda judged: self.records.write_deferral(judged, deferral),
+        )
+
+    async def _settle(
+        self,
+        record: Record,
+        answer: Answer,
+        *,
+        done: Callable[[Record], bool],
+        write: Callable[[Record], Awaitable[object]],
+    ) -> None:
+        """Write to the record that was judged; after a conflict judge what has become of it."""
         for _ in range(MAX_TRIES):
-            if _counted(record, answer, now):
+            if done(record):
                 return
             with deferred_on_api_trouble():
                 try:
-                    await self.records.write_refusal(record, _refusal(record, error, now))
+                    await write(record)
                 except (Conflict, NotFound):
                     record = await self.current(answer)
                 else:
@@ -168,6 +214,23 @@ def _refusal(record: Record, error: VerificationError, now: datetime) -> LastRef
         consecutive=last.consecutive + 1 if last else 1,
         expected=error.expected[:MAX_FACT_LENGTH],
         observed=error.observed[:MAX_FACT_LENGTH],
+    )
+
+
+def _told(record: Record, deferral: Deferral) -> bool:
+    """Whether the record says the same already, not long ago; a time ahead is none of ours."""
+    last = record.status.deferral
+    if last is None or last.time.tzinfo is None or last.reason != deferral.reason:
+        return False
+    return deferral.time - DEFERRAL_RENEWAL < last.time <= deferral.time + CLOCK_SKEW
+
+
+def _deferral(error: EndorsementsUnavailable, now: datetime) -> Deferral:
+    return Deferral(
+        time=now,
+        reason=error.reason,
+        message=error.message[:MAX_FACT_LENGTH],
+        expected=error.expected[:MAX_FACT_LENGTH],
     )
 
 

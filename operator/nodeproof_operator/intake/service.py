@@ -27,12 +27,14 @@ from nodeproof.challenge import (
     token_digest,
 )
 from nodeproof.errors import (
+    EndorsementMismatch,
     EndorsementsMissing,
+    EndorsementsUnavailable,
     MessageMalformed,
     MessageTooLarge,
     VerificationError,
 )
-from nodeproof.evidence import VerifiedEvidence, verify_answer
+from nodeproof.evidence import VerifiedEvidence, check_answers, verify_answer
 from nodeproof.protocol import (
     MAX_BOOT_ID_LENGTH,
     MAX_CERTIFICATE_TABLE_BYTES,
@@ -42,10 +44,17 @@ from nodeproof.protocol import (
     EvidenceSubmission,
     decode,
 )
-from nodeproof.sevsnp.certtable import parse_certificate_table
+from nodeproof.sevsnp.crl import Revocation
 from nodeproof.sevsnp.roots import TrustAnchor
+from nodeproof_operator.cluster.views import Record
 from nodeproof_operator.intake.admission import RateLimiter
 from nodeproof_operator.intake.challenges import Keyring
+from nodeproof_operator.intake.collateral import (
+    Endorsements,
+    Known,
+    known_certificates,
+    submitted_certificates,
+)
 from nodeproof_operator.intake.identity import AgentIdentity, Authenticator
 from nodeproof_operator.intake.registry import Answer, Registry
 from nodeproof_operator.intake.verification import VerificationPool
@@ -78,6 +87,7 @@ class EvidenceService:
         keyring: The keys that challenges are signed with.
         registry: Where evidence and refusals go.
         pool: Where signatures are checked.
+        endorsements: AMD's certificates and revocation lists.
         anchors: The roots that count.
         interval_seconds: How often nodes attest, by the policies in force.
         clock: The time, with its zone.
@@ -90,6 +100,7 @@ class EvidenceService:
     keyring: Keyring
     registry: Registry
     pool: VerificationPool
+    endorsements: Endorsements
     anchors: Sequence[TrustAnchor]
     interval_seconds: Callable[[], int]
     clock: Callable[[], datetime]
@@ -125,7 +136,8 @@ class EvidenceService:
         Raises:
             MessageError: The body is not a submission of a version that is served.
             ChallengeError: The challenge is not ours, not this caller's, too old or superseded.
-            VerificationError: The evidence is not genuine; recorded but for EndorsementsMissing.
+            VerificationError: The evidence is not genuine; that is recorded.
+            EndorsementsUnavailable: It cannot be judged yet; that is recorded as well.
             Overloaded: Nothing is wrong with the answer: it may come again.
         """
         submission = decode(body, EvidenceSubmission)
@@ -139,14 +151,17 @@ class EvidenceService:
         record = await self.registry.current(answer)
         if answer.is_stored_in(record):
             return self._accepted(answer, signer="")
+        known = self.endorsements.known(submission.report)
         try:
-            verified = await self.pool.run(partial(self._verify, answer))
-        except EndorsementsMissing:
-            raise  # neither genuine nor refused
+            verified = await self.pool.run(partial(self._verify, answer, known))
         except VerificationError as error:
-            await self.registry.refuse(record, answer, error, self.clock())
-            raise
+            verdict = self._verdict(record, answer, error)
+            await self.registry.turn_away(record, answer, verdict, self.clock())
+            if verdict is error:
+                raise
+            raise verdict from error
         await self.registry.store(record, answer, verified)
+        self.endorsements.note(verified.claims)
         return self._accepted(answer, signer=verified.claims.signer)
 
     def _subject(self, identity: AgentIdentity, token: str) -> Subject:
@@ -168,15 +183,35 @@ class EvidenceService:
             opened.subject, cluster_uid=self.cluster_uid, token_digest=token_digest(token)
         )
 
-    def _verify(self, answer: Answer) -> VerifiedEvidence:
+    def _verdict(
+        self, record: Record, answer: Answer, error: VerificationError
+    ) -> VerificationError | EndorsementsUnavailable:
+        """Return what is to be said of an answer: certificates that are fetched may change it."""
+        if not isinstance(error, EndorsementsMissing | EndorsementMismatch):
+            return error
+        submission, subject = answer.submission, answer.challenge.subject
+        try:
+            check_answers(submission.report, submission.challenge, submission.boot_id)
+        except VerificationError as final:
+            # No certificate can help: a wrong one is fault enough, a missing one is none.
+            return final if isinstance(error, EndorsementsMissing) else error
+        deadline = _deadline(record, self.clock())
+        deferral = self.endorsements.fetch(submission.report, subject.node_uid, deadline, error)
+        return deferral or error
+
+    def _verify(self, answer: Answer, known: Known) -> VerifiedEvidence:
         submission = answer.submission
         return verify_answer(
             challenge=submission.challenge,
             opened=answer.challenge,
             boot_id=submission.boot_id,
             report=submission.report,
-            certificates=parse_certificate_table(submission.certificates),
+            certificates=(
+                *submitted_certificates(submission.certificates),
+                *known_certificates(known.certificates),
+            ),
             anchors=self.anchors,
+            revocation=Revocation(known.crls, in_force_at=self.clock()),
         )
 
     def _accepted(self, answer: Answer, signer: str) -> Accepted:
@@ -185,6 +220,12 @@ class EvidenceService:
             sequence=answer.sequence, next_seconds=self.interval_seconds() * spread
         )
         return Accepted(receipt, signer)
+
+
+def _deadline(record: Record, now: datetime) -> datetime | None:
+    """Return when a node's live result ends; it decides on nothing but the order of fetches."""
+    end = record.status.expiration_time
+    return end if end is not None and end.tzinfo is not None and end > now else None
 
 
 def _check_bounds(submission: EvidenceSubmission) -> None:

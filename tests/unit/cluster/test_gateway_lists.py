@@ -4,8 +4,10 @@ import pytest
 
 from fakes.fake_api import FakeApi, Request
 from nodeproof_operator.cluster.errors import AnswerTooLarge, Unreachable
-from nodeproof_operator.cluster.gateway import list_all
-from nodeproof_operator.cluster.objects import NODES, node
+from nodeproof_operator.cluster.gateway import LABELLED_PAGE_SIZE, list_all, list_labelled
+from nodeproof_operator.cluster.objects import NODES, config_map, config_maps, node
+
+LABEL = "example.dev/wanted"
 
 
 def fleet_of(count: int) -> FakeApi:
@@ -50,3 +52,38 @@ async def test_states_the_version_of_the_list() -> None:
     api = fleet_of(2)
     newest = api.read(node("node-1"))["metadata"]["resourceVersion"]
     assert (await list_all(api, NODES)).resource_version == newest
+
+
+def labelled(count: int, value: str = "true") -> FakeApi:
+    api = FakeApi()
+    for index in range(count):
+        path = config_map("system", f"map-{index:02}")
+        api.put(path, {"metadata": {"labels": {LABEL: value}}})
+    return api
+
+
+async def names(api: FakeApi, most: int = 99) -> list[str]:
+    found = await list_labelled(api, config_maps("system"), LABEL, most=most)
+    return [each["metadata"]["name"] for each in found]
+
+
+async def test_lists_what_has_the_label() -> None:
+    api = labelled(1)
+    api.put(config_map("system", "another"), {"metadata": {"labels": {LABEL: "false"}}})
+    api.put(config_map("elsewhere", "map-00"), {"metadata": {"labels": {LABEL: "true"}}})
+    assert await names(api) == ["map-00"]
+
+
+async def test_lists_what_has_the_label_in_small_pages() -> None:
+    api = labelled(2 * LABELLED_PAGE_SIZE + 1)
+    assert len(await names(api)) == 2 * LABELLED_PAGE_SIZE + 1
+    assert len(api.requests) == 3
+    assert all(each.query["labelSelector"] == f"{LABEL}=true" for each in api.requests)
+
+
+async def test_lists_no_more_than_it_was_asked_for() -> None:
+    api = labelled(5 * LABELLED_PAGE_SIZE)
+    assert await names(api, most=LABELLED_PAGE_SIZE + 1) == [
+        f"map-{index:02}" for index in range(LABELLED_PAGE_SIZE + 1)
+    ]
+    assert len(api.requests) == 2

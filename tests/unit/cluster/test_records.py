@@ -9,6 +9,7 @@ from nodeproof.errors import Overloaded
 from nodeproof.result import (
     AttestationPolicyStatus,
     Condition,
+    Deferral,
     LastRefusal,
     Outcome,
     PolicyResult,
@@ -25,6 +26,8 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 EVIDENCE = StoredEvidence(
     sequence=3, challenge=b"c", boot_id="boot", report=b"r", certificates=(b"1", b"2")
 )
+
+DEFERRAL = Deferral(NOW, "EndorsementsUnavailable", "waiting", expected="a VCEK")
 
 
 @pytest.fixture
@@ -143,13 +146,42 @@ async def test_keeps_nothing_of_an_older_refusal(records: Records) -> None:
     assert newer.status.last_refusal == refusal("")
 
 
-@pytest.mark.parametrize("method", ["evidence", "refusal", "result"])
+async def test_keeps_evidence_and_refusal_when_a_submission_is_deferred(records: Records) -> None:
+    accepted = await records.write_evidence(await records.ensure("node-1", "uid-1"), EVIDENCE)
+    refused = await records.write_refusal(accepted, refusal("x"))
+    deferred = await records.write_deferral(refused, DEFERRAL)
+    status = deferred.status
+    assert (status.evidence, status.last_refusal, status.deferral) == (
+        EVIDENCE,
+        refusal("x"),
+        DEFERRAL,
+    )
+
+
+async def test_keeps_nothing_of_an_older_deferral(records: Records) -> None:
+    first = await records.write_deferral(await records.ensure("node-1", "uid-1"), DEFERRAL)
+    newer = Deferral(NOW, "EndorsementsUnavailable", "waiting still")
+    assert (await records.write_deferral(first, newer)).status.deferral == newer
+
+
+async def test_forgets_a_deferral_when_evidence_is_accepted(records: Records) -> None:
+    deferred = await records.write_deferral(await records.ensure("node-1", "uid-1"), DEFERRAL)
+    assert (await records.write_evidence(deferred, EVIDENCE)).status.deferral is None
+
+
+async def test_forgets_a_deferral_when_a_submission_is_refused(records: Records) -> None:
+    deferred = await records.write_deferral(await records.ensure("node-1", "uid-1"), DEFERRAL)
+    assert (await records.write_refusal(deferred, refusal("x"))).status.deferral is None
+
+
+@pytest.mark.parametrize("method", ["evidence", "refusal", "deferral", "result"])
 async def test_refuses_to_write_over_what_it_has_not_read(records: Records, method: str) -> None:
     stale = await records.ensure("node-1", "uid-1")
     await records.write_refusal(stale, refusal("x"))
     writes = {
         "evidence": lambda: records.write_evidence(stale, EVIDENCE),
         "refusal": lambda: records.write_refusal(stale, refusal("y")),
+        "deferral": lambda: records.write_deferral(stale, DEFERRAL),
         "result": lambda: records.write_result(
             stale, conditions=(), policies=(), expiration_time=None, signer=""
         ),

@@ -100,3 +100,29 @@ async def test_says_what_to_apply_when_the_secret_is_missing(store: SealedStore)
 async def test_says_what_to_apply_when_the_config_map_is_missing(store: SealedStore) -> None:
     with pytest.raises(PreparedObjectMissing, match="ConfigMap system/other"):
         await store.publish("other", {"key": "1"})
+
+
+async def test_revises_what_is_there(api: FakeApi, store: SealedStore) -> None:
+    await store.publish("public", {"a": "1"})
+    await store.revise("public", lambda current: {**current, "b": "2"})
+    assert api.read(CONFIG_MAP)["data"] == {"a": "1", "b": "2"}
+
+
+async def test_revises_again_what_another_replica_has_written_meanwhile(
+    api: FakeApi, store: SealedStore
+) -> None:
+    async def write_first(request: Request) -> None:
+        if request.method == "PATCH":
+            api.before = None
+            await store.publish("public", {"theirs": "1"})
+
+    api.before = write_first
+    await store.revise("public", lambda current: {**current, "ours": "2"})
+    assert api.read(CONFIG_MAP)["data"] == {"theirs": "1", "ours": "2"}
+
+
+async def test_sends_nothing_where_there_is_nothing_to_revise(
+    api: FakeApi, store: SealedStore
+) -> None:
+    await store.revise("public", lambda current: current)
+    assert api.sent("PATCH") == []

@@ -26,6 +26,7 @@ from fakes.enforcement import (
 from nodeproof.errors import ChallengeForged, IdentityMismatch, SignatureInvalid
 from nodeproof.result import (
     Condition,
+    Deferral,
     LastRefusal,
     Outcome,
     PolicyResult,
@@ -49,7 +50,7 @@ STATUS = st.fixed_dictionaries(
         "conditions": st.lists(
             st.builds(
                 Condition,
-                type=st.sampled_from(["Attested", "EvidenceVerified", "Other"]),
+                type=st.sampled_from(["Attested", "EvidenceVerified", "EndorsementsCurrent"]),
                 status=st.sampled_from(Status),
                 reason=st.sampled_from(Reason),
                 message=WORDS,
@@ -69,6 +70,7 @@ STATUS = st.fixed_dictionaries(
             max_size=3,
         ).map(tuple),
         "last_refusal": st.none() | st.builds(LastRefusal, TIMES, WORDS, WORDS, st.integers(1, 5)),
+        "deferral": st.none() | st.builds(Deferral, TIMES, WORDS, WORDS, WORDS),
         "signer": st.sampled_from(["", "VCEK", "VLEK", "Simulated"]),
         "expiration_time": st.none() | TIMES,
         "evidence": st.none()

@@ -22,11 +22,13 @@ from fakes.enforcement import (
     tainted,
     values,
 )
+from nodeproof.checks import CATALOGUE
 from nodeproof.errors import (
     ChallengeForged,
     IdentityMismatch,
     RootUntrusted,
     SignatureInvalid,
+    SignerRevoked,
 )
 from nodeproof.policy import FreshnessRules, SignerKind, SignerRules
 from nodeproof.result import LastRefusal, NodeAttestationStatus, Reason, Status
@@ -42,7 +44,7 @@ def refusals(count: int) -> LastRefusal:
 
 def stored(assessment: Assessment) -> NodeAttestationStatus:
     return NodeAttestationStatus(
-        conditions=(assessment.attested, assessment.evidence_verified),
+        conditions=assessment.conditions,
         policies=assessment.policies,
         signer=assessment.signer,
         expiration_time=assessment.expiration_time,
@@ -57,6 +59,7 @@ CASES: list[tuple[str, dict[str, Any], Status, Reason]] = [
     ("another's", {"proof": IdentityMismatch("no")}, Status.FALSE, Reason.IDENTITY_MISMATCH),
     ("forged", {"proof": ChallengeForged("no")}, Status.FALSE, Reason.NOT_GENUINE),
     ("not signed", {"proof": SignatureInvalid("no")}, Status.FALSE, Reason.NOT_GENUINE),
+    ("revoked", {"proof": SignerRevoked("no")}, Status.FALSE, Reason.SIGNER_REVOKED),
     ("key lost", {"proof": ChallengeKeyUnknown("no")}, Status.UNKNOWN, Reason.NO_EVIDENCE),
     ("refused once", {"record": record(last_refusal=refusals(1))}, Status.TRUE, Reason.ATTESTED),
     (
@@ -179,7 +182,7 @@ def test_evidence_is_verified_although_a_check_fails() -> None:
 def test_failed_check_is_listed_and_passed_ones_are_counted() -> None:
     (result,) = assess(case(proof=proof(bad=True))).policies
     assert [each.id for each in result.failed_checks] == ["Measurement"]
-    assert result.passed_checks == 6
+    assert result.passed_checks == len(CATALOGUE) - 1
     assert result.signer == SignerKind.SIMULATED
 
 

@@ -201,17 +201,6 @@ async def test_a_boot_id_that_is_none(agent: Agent, boot_id: str) -> None:
     assert (answered.status, answered.refusal.reason) == (400, "MessageMalformed")
 
 
-async def test_evidence_without_certificates_is_to_come_again(
-    operator: Replica, api: FakeApi, agent: Agent
-) -> None:
-    answered = await agent.attest(certificates=b"")
-    assert (answered.status, answered.refusal.reason) == (503, "EndorsementsMissing")
-    assert answered.headers["Retry-After"] == "60"
-    assert answered.refusal.retry_after_seconds == 60
-    assert record_of(api).status.last_refusal is None
-    assert operator.observed.attempts == [("deferred", "EndorsementsMissing", "")]
-
-
 async def test_what_is_not_genuine_is_recorded_with_its_facts(api: FakeApi, agent: Agent) -> None:
     answered = await agent.attest(boot_id="another-boot")
     refusal = record_of(api).status.last_refusal

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
+from random import Random
 
 import pytest
 from cryptography import x509
@@ -77,6 +79,26 @@ def test_the_library_still_accepts_serial_number_0(machine: SimulatedMachine) ->
         vcek = x509.load_der_x509_certificate(machine.processor.certificates[0])
     assert "Parsed a serial number which wasn't positive" in str(caught[0].message)
     assert vcek.serial_number == 0
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_recognises_by_bytes_just_what_the_library_reads(
+    machine: SimulatedMachine, number: int
+) -> None:
+    der = load_certificates(machine.processor.certificates)[number].der
+    random = Random(number)  # noqa: S311 - which bits are flipped, not a secret
+    recognised = 0
+    for bit in random.sample(range(8 * len(der)), 1000):
+        changed = bytearray(der)
+        changed[bit // 8] ^= 1 << bit % 8
+        with suppress(CertificateMalformed):
+            for loaded in load_certificates([bytes(changed)]):
+                recognised += 1
+                parsed = x509.load_der_x509_certificate(loaded.der)
+                assert (loaded.subject, loaded.issuer) == (parsed.subject, parsed.issuer)
+                assert loaded.signed == parsed.tbs_certificate_bytes
+                assert loaded.algorithm.parameters == parsed.signature_algorithm_parameters
+    assert recognised
 
 
 def test_a_simulated_root_becomes_an_anchor(authority: SimulatedAuthority) -> None:

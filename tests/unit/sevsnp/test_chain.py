@@ -205,6 +205,19 @@ class TestProfile:
         with pytest.raises((ChainInvalid, CertificateMalformed)):
             check_profile(load_certificates([bytes(changed)])[0])
 
+    def test_takes_a_name_in_another_encoding_for_the_same(
+        self, authority: SimulatedAuthority
+    ) -> None:
+        ask = load_certificates([authority.ask])[0].der
+        printable = ask.replace(b"\x0c\x09SEV-Milan", b"\x13\x09SEV-Milan")
+        assert printable != ask
+        check_profile(load_certificates([printable])[0])
+
+    def test_refuses_a_name_in_another_order(self, authority: SimulatedAuthority) -> None:
+        name = x509.Name(reversed(list(load_certificates([authority.ask])[0].subject)))
+        with pytest.raises(ChainInvalid, match="subject of the ASK certificate is not AMD's"):
+            check_profile(self.sign(self.template(authority, subject=name), authority))
+
     def test_refuses_a_name_that_is_not_amds(self, authority: SimulatedAuthority) -> None:
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "SEV-Milan")])
         with pytest.raises(ChainInvalid, match="subject of the ASK certificate is not AMD's"):

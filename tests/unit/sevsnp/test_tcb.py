@@ -35,3 +35,16 @@ def test_refuses_reserved_bytes_of_a_tcb(layout: TCBLayout, position: int) -> No
 
 def test_text_leaves_out_what_a_product_has_not() -> None:
     assert str(replace(TURIN, fmc=None)) == "bootloader=2 tee=3 snp=4 microcode=5"
+
+
+def test_a_minimum_that_is_reached_lacks_nothing() -> None:
+    assert TURIN.lacks({"fmc": 1, "bootloader": 2, "tee": 3, "snp": 4, "microcode": 5}) == ()
+    assert TURIN.lacks({}) == ()
+
+
+def test_every_component_below_a_minimum_is_named() -> None:
+    assert TURIN.lacks({"fmc": 2, "bootloader": 2, "snp": 5, "microcode": 0}) == ("fmc", "snp")
+
+
+def test_a_component_that_is_not_there_is_below_every_minimum() -> None:
+    assert replace(TURIN, fmc=None).lacks({"fmc": 0}) == ("fmc",)

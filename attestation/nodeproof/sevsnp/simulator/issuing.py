@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from nodeproof.sevsnp.certificates import Role, common_name
+from nodeproof.sevsnp.certificates import Role, distinguished_name, issuer_role
 from nodeproof.sevsnp.extensions import AMD_ARC
 from nodeproof.sevsnp.products import HW_ID_SIZES, STRUCT_VERSIONS, Product
-from nodeproof.sevsnp.profile import NAME_ATTRIBUTES, issuer_role, signature_padding
+from nodeproof.sevsnp.profile import signature_padding
 from nodeproof.sevsnp.tcb import TCBVersion
 
 CA_LIFE = timedelta(days=25 * 365)
@@ -109,7 +109,7 @@ def issue_crl(revoked: Iterable[int], signer: Signer, life: timedelta = CRL_LIFE
     begin = signer.now - _BACKDATED
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(_name(common_name(Role.ARK, signer.product)))
+        .issuer_name(distinguished_name(Role.ARK, signer.product))
         .last_update(begin)
         .next_update(begin + life)
         .add_extension(x509.CRLNumber(1), critical=False)
@@ -137,8 +137,8 @@ def _builder(role: Role, signer: Signer, life: timedelta) -> x509.CertificateBui
     begin = signer.now - _BACKDATED
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(common_name(role, signer.product)))
-        .issuer_name(_name(common_name(issuer_role(role), signer.product)))
+        .subject_name(distinguished_name(role, signer.product))
+        .issuer_name(distinguished_name(issuer_role(role), signer.product))
         .not_valid_before(begin)
         .not_valid_after(begin + life)
     )
@@ -161,11 +161,6 @@ def _with_serial_zero(certificate: x509.Certificate, key: RSAPrivateKey) -> byte
     signature = key.sign(changed, signature_padding(), SHA384())
     whole = certificate.public_bytes(Encoding.DER)
     return whole.replace(signed, changed, 1)[: -len(signature)] + signature
-
-
-def _name(name: str) -> x509.Name:
-    attributes = {**NAME_ATTRIBUTES, x509.NameOID.COMMON_NAME: name}
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes.items()])
 
 
 def _key_usage(role: Role) -> x509.KeyUsage:
