@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from cryptography.utils import CryptographyDeprecationWarning
 
+from nodeproof.errors import BundleMalformed
 from nodeproof.sevsnp.roots import AMD_ROOTS, TrustAnchor
-from nodeproof_cli import verify
+from nodeproof_cli import bundle, network, verify
+from nodeproof_cli.surroundings import Connect, Surroundings, Unusable, tell
 
 UNUSABLE = 2
 """Exit code for wrong usage and for input that cannot be read."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def main(
@@ -23,6 +30,9 @@ def main(
     *,
     anchors: Sequence[TrustAnchor] = AMD_ROOTS,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    connect: Connect = network.connect,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> int:
     """Run the command; return its exit code.
 
@@ -30,6 +40,9 @@ def main(
         arguments: Those behind the command's name; the process's own if None.
         anchors: The root keys to trust: AMD's, and no option changes that.
         clock: Tells the time where ``--at`` does not.
+        connect: Opens the network where ``--fetch`` allows it.
+        monotonic: Seconds that never go back.
+        sleep: Waits for so many of them.
 
     Raises:
         SystemExit: With code 2 for wrong usage, 0 for ``--help``.
@@ -37,23 +50,27 @@ def main(
     options = _parser().parse_args(arguments)
     # Odd certificates of strangers make the library warn; what counts is whether they verify.
     warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
+    surroundings = Surroundings(anchors, clock, connect, monotonic, sleep)
     try:
-        code, answer = verify.run(options, anchors=anchors, clock=clock)
+        code, answer = options.run(options, surroundings)
         _print(answer)
-    except OSError as error:
-        sys.stderr.write(f"nodeproof: {error}\n")
+    except (OSError, Unusable, BundleMalformed) as error:
+        tell(str(error))
         return UNUSABLE
-    return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return int(code)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nodeproof",
-        description="Check evidence of AMD SEV-SNP confidential VMs.",
+        description="Check evidence of AMD SEV-SNP confidential VMs, and carry what that takes.",
         epilog="nodeproof COMMAND --help explains a command and shows an example.",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     verify.add_parser(commands)
+    bundle.add_parser(commands)
     return parser
 
 

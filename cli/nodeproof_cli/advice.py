@@ -23,7 +23,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "EndorsementsMissing": (
             "Neither genuine nor forged: without the VEK and its chain nobody can tell. Put VEK, "
             "ASK (or ASVK) and ARK into the folder: they are in the host's certificate table, and "
-            "for a VCEK at https://kdsintf.amd.com."
+            "for a VCEK at https://kdsintf.amd.com, where --fetch gets them."
         ),
         "RootUntrusted": (
             "The chain ends in a root that is not AMD's. Anybody can make such a chain, and "
@@ -46,9 +46,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
             "anything. Fetch AMD's current chain; if it is this one, do not trust the platform."
         ),
         "RevocationUnknown": (
-            "Neither genuine nor refused: --crl asks for a revocation list, and none is usable. "
-            "Fetch the current one of the product from https://kdsintf.amd.com; --at must lie "
-            "between its thisUpdate and nextUpdate."
+            "Neither genuine nor refused: --crl or --fetch asks for a revocation list, and none is "
+            "usable. Fetch the current one of the product from https://kdsintf.amd.com; of lists "
+            "given with --crl, --at must lie between thisUpdate and nextUpdate."
         ),
         "ReportDataMismatch": (
             "The report is genuine but answers another question: it may be old, or somebody else's."

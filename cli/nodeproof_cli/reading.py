@@ -29,7 +29,7 @@ def read_report(path: Path) -> bytes:
     Raises:
         OSError: The file cannot be read.
     """
-    return _start(path, MAX_REPORT_FILE_SIZE)
+    return read_bounded(path, MAX_REPORT_FILE_SIZE)
 
 
 def read_certificates(directory: Path) -> tuple[Certificate, ...]:
@@ -40,10 +40,15 @@ def read_certificates(directory: Path) -> tuple[Certificate, ...]:
     """
     found: dict[bytes, Certificate] = {}
     for data in _files(directory, MAX_CERTIFICATE_FILE_SIZE):
-        for part in _parts(data, (b"CERTIFICATE", b"X509 CERTIFICATE")):
-            with suppress(CertificateMalformed):
-                found.update((each.der, each) for each in load_certificates([part]))
+        found.update((each.der, each) for each in certificates_in(data))
     return tuple(found.values())
+
+
+def certificates_in(data: bytes) -> Iterator[Certificate]:
+    """Yield AMD's certificates in a file's content; what is none is passed over."""
+    for part in _parts(data, (b"CERTIFICATE", b"X509 CERTIFICATE")):
+        with suppress(CertificateMalformed):
+            yield from load_certificates([part])
 
 
 def read_crls(path: Path) -> tuple[bytes, ...]:
@@ -52,8 +57,23 @@ def read_crls(path: Path) -> tuple[bytes, ...]:
     Raises:
         OSError: The file or folder, or a file in it, cannot be read.
     """
-    files = _files(path, MAX_CRL_SIZE) if path.is_dir() else [_start(path, MAX_CRL_SIZE)]
-    return tuple(part for data in files for part in _parts(data, (b"X509 CRL",)) if _is_crl(part))
+    files = _files(path, MAX_CRL_SIZE) if path.is_dir() else [read_bounded(path, MAX_CRL_SIZE)]
+    return tuple(crl for data in files for crl in crls_in(data))
+
+
+def crls_in(data: bytes) -> Iterator[bytes]:
+    """Yield the revocation lists in a file's content, DER or PEM; what is none is passed over."""
+    return filter(_is_crl, _parts(data, (b"X509 CRL",)))
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the start of a file, at most one byte more than the limit.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(limit + 1)
 
 
 def _is_crl(data: bytes) -> bool:
@@ -68,14 +88,9 @@ def _files(directory: Path, limit: int) -> Iterator[bytes]:
     """Yield the files of a folder up to a size, by name; pipes, devices and folders are left."""
     for path in sorted(directory.iterdir()):
         if path.is_file():
-            data = _start(path, limit)
+            data = read_bounded(path, limit)
             if len(data) <= limit:
                 yield data
-
-
-def _start(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(limit + 1)
 
 
 def _parts(data: bytes, labels: tuple[bytes, ...]) -> Iterator[bytes]:

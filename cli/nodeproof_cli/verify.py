@@ -1,24 +1,22 @@
-"""``nodeproof verify``: is this report genuine? Offline, from files alone."""
+"""``nodeproof verify``: is this report genuine? From files alone, unless told to fetch."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nodeproof.sevsnp.crl import NOT_REQUIRED, Revocation
-from nodeproof.sevsnp.roots import TrustAnchor
-from nodeproof_cli.outcome import Outcome, examine
+from nodeproof.sevsnp.crl import Revocation
+from nodeproof_cli.fetching import Question, ask_fetching
+from nodeproof_cli.network import add_fetching, address_of, check_fetching, path
+from nodeproof_cli.outcome import Outcome
 from nodeproof_cli.reading import read_certificates, read_crls, read_report
 from nodeproof_cli.rendering import render_json
+from nodeproof_cli.surroundings import Commands, Surroundings
 from nodeproof_cli.wording import render_text
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
+from nodeproof_cli.writing import write_each
 
 GENUINE, REFUSED = 0, 1
 """Exit codes of an answer."""
@@ -27,9 +25,10 @@ _DESCRIPTION = """\
 Tell whether an AMD SEV-SNP attestation report is genuine: every byte of it is what a processor of
 AMD's signed, with a key that leads to one of AMD's root keys, which are built in.
 
-No network is used. The certificates have to be at hand: the VEK (VCEK or VLEK), which certifies
-the key that signed the report, the intermediate (ASK or ASVK) and the root (ARK). The host's
-certificate table has them, or AMD's key distribution service (https://kdsintf.amd.com).
+It takes the VEK (VCEK or VLEK), which certifies the key that signed the report, the intermediate
+(ASK or ASVK) and the root (ARK). The host's certificate table has them, or AMD's key distribution
+service (https://kdsintf.amd.com): --fetch asks that for what is missing, and for AMD's revocation
+list. Without --fetch, no network is used.
 
 Genuine is not yet acceptable: whose question the report answers (REPORT_DATA) and what was launched
 (MEASUREMENT) is for you to compare.
@@ -41,7 +40,8 @@ exit codes:
   1  refused, or not to be decided because a certificate or revocation list is missing
   2  wrong usage, or a file that cannot be read
 
-example:
+examples:
+  nodeproof verify --report report.bin --fetch --save certificates/
   nodeproof verify --report report.bin --certs certificates/
   nodeproof verify --report report.bin --certs certificates/ --crl crl.der \\
       --at 2026-07-01T12:00:00Z --output json
@@ -69,22 +69,22 @@ def add_parser(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--report", type=_path, required=True, metavar="FILE", help="the report, 1184 bytes"
+        "--report", type=path, required=True, metavar="FILE", help="the report, 1184 bytes"
     )
     parser.add_argument(
         "--certs",
-        type=_path,
-        required=True,
+        type=path,
         metavar="DIR",
         help="folder with the certificates, PEM or DER, under any names; other files are ignored, "
-        "and of several VEKs the one that fits is taken",
+        "and of several VEKs the one that fits is taken (not needed with --fetch)",
     )
     parser.add_argument(
         "--crl",
-        type=_path,
+        type=path,
         metavar="FILE|DIR",
         help="AMD's revocation list, PEM or DER, or a folder with several; then one of them must "
-        "be in force and clear the signer (default: revocation is not looked into)",
+        "be in force and clear the signer (default: revocation is not looked into, unless "
+        "--fetch asks for the list of today)",
     )
     parser.add_argument(
         "--at",
@@ -101,43 +101,61 @@ def add_parser(commands: Commands) -> None:
         help="default: %(default)s",
     )
 
+    _add_network(parser)
+    parser.set_defaults(run=run, fail=parser.error)
 
-def run(
-    options: argparse.Namespace,
-    *,
-    anchors: Sequence[TrustAnchor],
-    clock: Callable[[], datetime],
-) -> tuple[int, str]:
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add_argument = add_fetching(
+        parser,
+        "ask AMD's key service for what is missing: the VCEK, its chain, and the revocation list "
+        "of today, which then must clear the signer; waits some minutes if the service says so",
+    )
+    add_argument(
+        "--save",
+        type=path,
+        metavar="DIR",
+        help="write what was fetched into this folder, for --certs and --crl",
+    )
+
+
+def run(options: argparse.Namespace, surroundings: Surroundings) -> tuple[int, str]:
     """Return the exit code and what is to be printed.
 
     Raises:
-        OSError: A file or folder cannot be read.
+        OSError: A file or folder cannot be read or written.
+        SystemExit: The options do not go together.
+        Unusable: The network cannot be used at all.
     """
-    outcome = examine(
-        read_report(options.report),
-        read_certificates(options.certs),
-        anchors=anchors,
-        now=options.at or clock(),
-        revocation=_revocation(options.crl),
+    check_fetching(options, "save")
+    if options.certs is None and not options.fetch:
+        options.fail("--certs is needed, or --fetch")
+    question = Question(
+        report=read_report(options.report),
+        pool=read_certificates(options.certs) if options.certs else (),
+        crls=read_crls(options.crl) if options.crl else (),
+        now=options.at or surroundings.clock(),
+        surroundings=surroundings,
     )
+    outcome = _fetching(options, question) if options.fetch else _offline(options, question)
     render = render_json if options.output is Output.JSON else render_text
     return _code(outcome), render(outcome)
 
 
-def _revocation(path: Path | None) -> Revocation:
-    if path is None:
-        return NOT_REQUIRED
-    return Revocation(crls=read_crls(path), required=True)
+def _offline(options: argparse.Namespace, question: Question) -> Outcome:
+    required = options.crl is not None
+    return question.ask(None, Revocation(crls=question.crls, required=required))
+
+
+def _fetching(options: argparse.Namespace, question: Question) -> Outcome:
+    outcome, holding = asyncio.run(ask_fetching(question, address_of(options)))
+    if options.save:
+        write_each(options.save, (*holding.fetched_certificates, *holding.fetched_crls))
+    return outcome
 
 
 def _code(outcome: Outcome) -> int:
     return REFUSED if outcome.claims is None else GENUINE
-
-
-def _path(text: str) -> Path:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError("expected a path")
-    return Path(text)
 
 
 def _time(text: str) -> datetime:

@@ -89,7 +89,7 @@ def _set(flags: dict[str, object]) -> str:
 
 def _revocation(crl: RevocationList | None) -> str:
     if crl is None:
-        return "not looked into (--crl)"
+        return "not looked into (--crl, --fetch)"
     return f"not on AMD's list of {utc(crl.this_update)}"
 
 

@@ -2,9 +2,11 @@
 
 Never part of a wheel. From the bottom up::
 
-    build        the one binary with every Kubernetes component, built once per content
+    build        the binaries of our Go modules, built once per content
+    go_sev_guest another verifier of the same evidence, asked for its opinion
     process      a child process that cannot outlive us, with its log
     pki          the cluster's certificates
+    kds          a stand-in for AMD's key service, as hostile as one likes
     api          a small synchronous client of the API server
     controlplane etcd, API server, controller manager and scheduler, started and stopped
     node         a stand-in kubelet with the node's own identity

@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     if given.command == "build":
-        build.controlplane_binary()
+        for program in build.PROGRAMS:
+            build.binary_of(program)
     elif given.command == "cluster":
         cluster.run(given.directory)
     else:
@@ -39,7 +40,7 @@ def _run(given: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nodeproof_dev", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build the control plane's binary, if it is not there yet")
+    commands.add_parser("build", help="build what the tests need in Go, if it is not there yet")
     for name, purpose in (
         ("demo", "attest four nodes, see one fail and return"),
         ("cluster", "leave a cluster with nodeproof running until Ctrl-C"),

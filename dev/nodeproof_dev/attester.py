@@ -125,23 +125,36 @@ class HandDrivenAttester:
         return b64decode(answer.body["challenge"])
 
     def submission(
-        self, challenge: bytes, *, report: bytes | None = None, boot_id: str | None = None
+        self,
+        challenge: bytes,
+        *,
+        report: bytes | None = None,
+        boot_id: str | None = None,
+        certificates: bytes | None = None,
     ) -> Object:
-        """Return the submission that answers a challenge, the report replaced if given."""
+        """Return the submission that answers a challenge.
+
+        Args:
+            challenge: The challenge, as it was received.
+            report: Another report than the machine's.
+            boot_id: Another boot ID than the machine's.
+            certificates: Another certificate table than the host's; no bytes are none at all.
+        """
         boot_id = self.machine.boot_id if boot_id is None else boot_id
         made = self.machine.attest(report_data(challenge, boot_id)) if report is None else report
+        table = self.machine.certificate_table() if certificates is None else certificates
         return {
             "protocol": PROTOCOL_VERSION,
             "challenge": b64encode(challenge).decode(),
             "bootID": boot_id,
             "report": b64encode(made).decode(),
-            "certificates": b64encode(self.machine.certificate_table()).decode(),
+            "certificates": b64encode(table).decode(),
         }
 
     def submit(self, submission: Any, token: str | None = None) -> Answer:
         """Send a submission."""
         return self.client.post(EVIDENCE_PATH, submission, self.token if token is None else token)
 
-    def attest(self) -> Answer:
-        """Do one whole attestation as an agent would."""
-        return self.submit(self.submission(self.challenge()))
+    def attest(self, certificates: bytes | None = None) -> Answer:
+        """Do one whole attestation as an agent would, with the host's certificates or others."""
+        return self.submit(self.submission(self.challenge(), certificates=certificates))

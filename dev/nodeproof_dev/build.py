@@ -1,7 +1,8 @@
-"""The control plane's binary, built once per content into the user's cache directory.
+"""The binaries of our Go modules, built once per content into the user's cache directory.
 
 ``dev/controlplane`` is a small Go module that links every Kubernetes component. The first build
 takes about six minutes on two cores; after that nothing is built until a file there changes.
+``dev/gosevguest``, which asks another verifier for its opinion, takes seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,6 @@ from nodeproof_dev.progress import Meter, meter
 from nodeproof_dev.toolchain import find_go, required_version
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCE = REPOSITORY / "dev" / "controlplane"
 GO_LOCK = REPOSITORY / "requirements" / "go.lock"
 
 KEPT_BUILDS = 2
@@ -42,6 +42,22 @@ _TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A Go module, and the binary of the same name that it becomes."""
+
+    source: Path
+    title: str
+    """What progress and errors call it."""
+    flags: Callable[[str], list[str]]
+    """Flags of ``go build`` for the text of its go.mod."""
+
+    @property
+    def name(self) -> str:
+        """Name of folder, cache and binary."""
+        return self.source.name
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     """A stage of the build: what shows it, its name, and how many lines Go will say in it."""
 
@@ -50,51 +66,75 @@ class _Work:
     pieces: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """Where a fetched Go stays (the control plane's build, being first, keeps it)."""
+
+    directory: Path
+    fetch: bool
+
+
 def cache_directory() -> Path:
     """Return where builds and fetched tools stay."""
-    return Path(platformdirs.user_cache_dir("nodeproof")) / "controlplane"
+    return Path(platformdirs.user_cache_dir("nodeproof"))
 
 
-def content_hash(source: Path) -> str:
+def content_hash(program: Program) -> str:
     """Return what identifies a build: SHA-256 (hex) over the module's files, flags and platform.
 
-    The version of Go is not part of it: any Go that is new enough builds the same control plane.
+    The version of Go is not part of it: any Go that is new enough builds the same program.
     """
     digest = hashlib.sha256()
-    facts = [sys.platform, platform.machine(), *_flags((source / "go.mod").read_text())]
-    for fact in facts:
+    flags = program.flags((program.source / "go.mod").read_text())
+    for fact in (sys.platform, platform.machine(), *flags):
         digest.update(fact.encode() + b"\0")
-    for path in sorted(source.glob("*")):
+    for path in sorted(program.source.glob("*")):
         content = path.read_bytes()
         digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
-def controlplane_binary(source: Path = SOURCE, cache: Path | None = None) -> Path:
+def controlplane_binary() -> Path:
     """Return the path of the control plane's binary, building it first if need be.
 
     Raises:
         BuildFailed: It cannot be built; the message holds what the compiler said.
     """
+    return binary_of(CONTROL_PLANE)
+
+
+def binary_of(program: Program, cache: Path | None = None, *, fetch_go: bool = True) -> Path:
+    """Return the path of a program's binary, building it first if need be.
+
+    Args:
+        program: One of ``PROGRAMS``.
+        cache: Where builds stay, if not in the user's cache directory.
+        fetch_go: Fetch Go where there is none yet.
+
+    Raises:
+        GoMissing: It is not built yet, there is no Go, and none is to be fetched.
+        BuildFailed: It cannot be built; the message holds what the compiler said.
+    """
     cache = cache or cache_directory()
-    binary = cache / content_hash(source) / "controlplane"
+    builds = cache / program.name
+    binary = builds / content_hash(program) / program.name
     if not binary.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with _only_builder(cache / "lock"):
+        builds.mkdir(parents=True, exist_ok=True)
+        with _only_builder(program, builds / "lock"):
             if not binary.exists():
-                _build(source, binary, cache)
+                _build(program, binary, _Tools(cache / CONTROL_PLANE.name, fetch_go))
     binary.parent.touch()
     return binary
 
 
 @contextmanager
-def _only_builder(path: Path) -> Iterator[None]:
+def _only_builder(program: Program, path: Path) -> Iterator[None]:
     # Two builders would each take all cores for minutes; the second finds the first's work.
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"another build of the control plane is under way ({path}): waiting for it")
+        print(f"another build of {program.title} is under way ({path}): waiting for it")
         lock.acquire()
     try:
         yield
@@ -102,22 +142,24 @@ def _only_builder(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _build(source: Path, binary: Path, cache: Path) -> None:
+def _build(program: Program, binary: Path, tools: _Tools) -> None:
+    source, builds = program.source, binary.parent.parent
     go_mod = (source / "go.mod").read_text()
     with meter(Console()) as shown:
         shown.show("looking for Go", 0, 0)
-        go = find_go(required_version(go_mod), cache=cache, lock=GO_LOCK)
+        required = required_version(go_mod)
+        go = find_go(required, cache=tools.directory, lock=GO_LOCK, fetch=tools.fetch)
         _go(go, ["mod", "download"], source, _Work(shown, "downloading Go modules", 0))
-        work = _Work(shown, "compiling the Kubernetes control plane", len(_packages(go, source)))
-        partial = cache / f"{binary.parent.name}.partial"
-        command = ["build", "-v", "-trimpath", *_flags(go_mod), "-o", str(partial), "."]
+        work = _Work(shown, f"compiling {program.title}", len(_packages(go, source)))
+        partial = builds / f"{binary.parent.name}.partial"
+        command = ["build", "-v", "-trimpath", *program.flags(go_mod), "-o", str(partial), "."]
         _go(go, command, source, work)
     binary.parent.mkdir(exist_ok=True)
     partial.rename(binary)
-    _prune(cache)
+    _prune(program, builds)
 
 
-def _flags(go_mod: str) -> list[str]:
+def _kubernetes_flags(go_mod: str) -> list[str]:
     """Return the linker's flags: no symbols, and the version that the components tell."""
     found = _KUBERNETES.search(go_mod)
     if found is None:
@@ -128,6 +170,10 @@ def _flags(go_mod: str) -> list[str]:
     facts["gitCommit"] = "nodeproof-dev"
     named = " ".join(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in facts.items())
     return ["-ldflags", f"-s -w {named}"]
+
+
+def _plain_flags(_go_mod: str) -> list[str]:
+    return ["-ldflags", "-s -w"]
 
 
 def _environment() -> Mapping[str, str]:
@@ -191,8 +237,22 @@ def _collect(stream: IO[str], lines: list[str]) -> None:
         lines.append(line.rstrip())  # noqa: PERF401 - the other thread counts them as they come
 
 
-def _prune(cache: Path) -> None:
-    builds = [path.parent for path in cache.glob("*/controlplane")]
-    newest_first = sorted(builds, key=lambda path: path.stat().st_mtime, reverse=True)
+def _prune(program: Program, builds: Path) -> None:
+    kept = [path.parent for path in builds.glob(f"*/{program.name}")]
+    newest_first = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
     for old in newest_first[KEPT_BUILDS:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+CONTROL_PLANE = Program(
+    REPOSITORY / "dev" / "controlplane", "the Kubernetes control plane", _kubernetes_flags
+)
+"""Every Kubernetes component, and etcd."""
+
+GO_SEV_GUEST = Program(
+    REPOSITORY / "dev" / "gosevguest", "the verifier of go-sev-guest", _plain_flags
+)
+"""Another verifier, to compare ours with."""
+
+PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST)
+"""All that is built here."""

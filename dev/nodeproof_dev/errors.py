@@ -8,7 +8,15 @@ from nodeproof.errors import NodeproofError
 
 
 class BuildFailed(NodeproofError):
-    """The control plane's binary cannot be built here."""
+    """A program of ours cannot be built here."""
+
+
+class GoMissing(BuildFailed):
+    """There is no Go to build with, and none was to be fetched."""
+
+
+class PeerRefused(NodeproofError):
+    """Another verifier does not accept what it was to be timed with."""
 
 
 class ComponentFailed(NodeproofError):

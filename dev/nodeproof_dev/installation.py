@@ -15,6 +15,7 @@ from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.errors import ApiRefused, NotPossible
 from nodeproof_dev.operator_process import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
 from nodeproof_dev.process import stop_all, wait_until
+from nodeproof_operator.settings import NO_NETWORK
 
 CRDS = REPOSITORY / "crds"
 DEPLOY = REPOSITORY / "deploy"
@@ -31,16 +32,29 @@ class Installation:
         operators: Every replica that was started, in order, running or not.
     """
 
-    def __init__(self, plane: ControlPlane, *, simulated_roots: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        *,
+        simulated_roots: Sequence[Path] = (),
+        kds_url: str = NO_NETWORK,
+        kds_ca_file: Path | None = None,
+    ) -> None:
         """Prepare an installation.
 
         Args:
             plane: The cluster.
             simulated_roots: Certificates of simulated roots that operators are told to accept.
+            kds_url: Where operators fetch what is missing; nowhere unless told.
+            kds_ca_file: The CA that this server's certificate chains to; None: the system's.
         """
         self.operators: list[OperatorProcess] = []
         self._plane = plane
-        self._roots = tuple(simulated_roots)
+        self._options: dict[str, Any] = {
+            "simulated_roots": tuple(simulated_roots),
+            "kds_url": kds_url,
+            "kds_ca_file": kds_ca_file,
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +99,7 @@ class Installation:
         name = name or f"operator-{len(self.operators) + 1}"
         kubeconfig = self._plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
         log_path = self._plane.directory / "logs" / f"{name}.log"
-        replica = OperatorProcess(name, kubeconfig, log_path, simulated_roots=self._roots)
+        replica = OperatorProcess(name, kubeconfig, log_path, **self._options)
         self.operators.append(replica)
         if wait:
             replica.start()

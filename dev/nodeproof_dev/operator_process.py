@@ -11,6 +11,7 @@ import urllib3
 from nodeproof_dev.ports import LOOPBACK
 from nodeproof_dev.process import clean_environment, python_command
 from nodeproof_dev.server import Ports, Server
+from nodeproof_operator.settings import NO_NETWORK
 
 NAMESPACE = "nodeproof-system"
 SERVICE_ACCOUNT = "nodeproof-operator"
@@ -22,7 +23,14 @@ class OperatorProcess(Server):
     """One replica of the operator; it keeps its ports when it is stopped and started again."""
 
     def __init__(
-        self, name: str, kubeconfig: Path, log_path: Path, *, simulated_roots: Sequence[Path]
+        self,
+        name: str,
+        kubeconfig: Path,
+        log_path: Path,
+        *,
+        simulated_roots: Sequence[Path],
+        kds_url: str = NO_NETWORK,
+        kds_ca_file: Path | None = None,
     ) -> None:
         """Prepare a replica.
 
@@ -31,7 +39,12 @@ class OperatorProcess(Server):
             kubeconfig: The ServiceAccount's, never the admin's.
             log_path: Where its output goes.
             simulated_roots: Certificates of simulated roots that it is told to accept.
+            kds_url: Where it fetches what is missing; nowhere unless told.
+            kds_ca_file: The CA that this server's certificate chains to; None: the system's.
         """
+        self._network = [f"--kds-url={kds_url}"]
+        if kds_ca_file is not None:
+            self._network.append(f"--kds-ca-file={kds_ca_file}")
         self._kubeconfig = kubeconfig
         self._roots = tuple(simulated_roots)
         super().__init__(
@@ -65,6 +78,7 @@ class OperatorProcess(Server):
                 f"--metrics-listen={metrics}",
                 f"--advertise-name={LOOPBACK}",
                 *(f"--allow-simulated={root}" for root in self._roots),
+                *self._network,
                 "--log-format=json",
             ],
         )

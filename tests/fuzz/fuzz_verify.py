@@ -1,8 +1,6 @@
 """Coverage-guided fuzzing of the verifier: no bytes may bring out anything but a verdict.
 
-    python tests/fuzz/fuzz_verify.py [libFuzzer options] tests/fuzz/corpus
-
-It needs atheris, which is no dependency of the project: without it the corpus is replayed alone.
+    python tests/fuzz/run_fuzz_verify.py [libFuzzer options] tests/fuzz/corpus
 
 An input is a row of pieces, each a kind, a size (two bytes, big-endian) and that many bytes. What
 atheris finds to crash belongs into the corpus, where ``test_fuzz_verify.py`` replays it.
@@ -10,7 +8,6 @@ atheris finds to crash belongs into the corpus, where ``test_fuzz_verify.py`` re
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -81,16 +78,3 @@ def judge(data: bytes) -> bool:
     except VerificationError:
         return False
     return True
-
-
-def main() -> None:
-    """Fuzz until a finding, or as long as libFuzzer's options say."""
-    import atheris  # noqa: PLC0415 - needed by this function alone, and rarely installed
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, judge)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()

@@ -61,7 +61,7 @@ def test_a_node_without_evidence_is_closed_to_new_pods(
 def test_simulated_evidence_counts_only_where_the_policy_allows_it(
     attester: NewAttester, case: PolicyCase
 ) -> None:
-    case.policy(signer={"kinds": ["VCEK", "VLEK"]})
+    case.policy(signer={"kinds": ["VCEK", "VLEK"], "cspIDs": ["CN=ours"]})
     one = attester()
     one.attest()
     case.wait_attested(one.name, "False", "CheckFailed")

@@ -192,7 +192,7 @@ def test_asks_to_come_again_when_the_certificates_are_missing(attester: NewAttes
     one = attester()
     submission = one.submission(one.challenge()) | {"certificates": ""}
     answer = one.submit(submission)
-    assert refused(answer) == (503, "EndorsementsMissing")
+    assert refused(answer) == (503, "EndorsementsUnavailable")
     assert int(answer.retry_after) > 0
 
 

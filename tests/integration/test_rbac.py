@@ -19,6 +19,7 @@ OURS = "nodeproof.dev"
 EXTENSIONS = "apiextensions.k8s.io"
 LEASES = "coordination.k8s.io"
 EVENTS = "events.k8s.io"
+ENDORSEMENTS = [f"nodeproof-endorsements-{product}" for product in ("milan", "genoa", "turin")]
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ NEEDED = [
             ("secrets", "nodeproof-serving-certificate"),
             ("configmaps", "nodeproof-challenge-keys"),
             ("configmaps", "nodeproof-ca"),
+            *(("configmaps", name) for name in ENDORSEMENTS),
         )
     ),
+    Right("list", CORE, "configmaps"),
 ]
 
 DANGEROUS = [
@@ -81,6 +84,11 @@ DANGEROUS = [
     Right("get", CORE, "secrets", "nodeproof-challenge-keys", namespace="default"),
     Right("create", CORE, "configmaps"),
     Right("get", CORE, "configmaps", "another"),
+    Right("patch", CORE, "configmaps", "another"),
+    Right("watch", CORE, "configmaps"),
+    Right("list", CORE, "configmaps", namespace="kube-system"),
+    Right("list", CORE, "configmaps", namespace=""),
+    *(Right(verb, CORE, "configmaps", ENDORSEMENTS[0]) for verb in ("update", "delete")),
     Right("list", CORE, "pods"),
     Right("get", CORE, "pods", namespace="default"),
     Right("create", EVENTS, "events", namespace="kube-system"),
@@ -177,6 +185,27 @@ def test_the_operator_fills_its_objects_only_as_it_read_them(operator: Api, reso
     stale = data | {"metadata": {"resourceVersion": "1"}}
     assert status_of(operator, "PATCH", path, current) == 200
     assert status_of(operator, "PATCH", path, stale) == 409
+
+
+def test_the_operator_finds_labelled_config_maps(operator: Api) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    found = operator.items(f"{path}?labelSelector=nodeproof.dev/endorsements%3Dtrue")
+    assert {each["metadata"]["name"] for each in found} >= set(ENDORSEMENTS)
+
+
+@pytest.mark.parametrize("name", ENDORSEMENTS)
+def test_the_operator_writes_endorsements_only_as_it_read_them(operator: Api, name: str) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}"
+    version = operator.get(path)["metadata"]["resourceVersion"]
+
+    def patch(condition: str) -> list[Object]:
+        return [
+            {"op": "add", "path": "/metadata/resourceVersion", "value": condition},
+            {"op": "add", "path": "/data", "value": {"probe": "AAAA"}},
+        ]
+
+    assert status_of(operator, "PATCH", path, patch(version)) == 200
+    assert status_of(operator, "PATCH", path, patch("1")) == 409
 
 
 def test_the_operator_learns_which_cluster_it_is_in(operator: Api) -> None:

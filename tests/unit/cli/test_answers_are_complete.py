@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def test_the_documentation_numbers_the_checks_without_a_gap(repository: Path) ->
 
 def test_every_field_of_a_report_is_in_the_answer() -> None:
     answer = rendering.fields(read_statement(simulated.machine().attest(bytes(64))))
-    names = {field.name for field in fields(Report)} - {"raw", "cpuid"}
+    names = set(Report.__struct_fields__) - {"raw", "cpuid"}
     assert names <= answer.keys()
 
 

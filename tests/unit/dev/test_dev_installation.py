@@ -44,3 +44,22 @@ def test_an_operator_is_told_its_rights_and_roots(tmp_path: Path) -> None:
 def test_an_operator_accepts_no_simulated_root_unless_told(tmp_path: Path) -> None:
     replica = OperatorProcess("o", tmp_path / "k", tmp_path / "log", simulated_roots=[])
     assert "allow-simulated" not in " ".join(replica._command_line((1, 2)))
+
+
+def test_an_operator_fetches_nothing_unless_told(tmp_path: Path) -> None:
+    replica = OperatorProcess("o", tmp_path / "k", tmp_path / "log", simulated_roots=[])
+    command = replica._command_line((1, 2))
+    assert [each for each in command if each.startswith("--kds")] == ["--kds-url=off"]
+
+
+def test_an_operator_is_told_its_kds(tmp_path: Path) -> None:
+    replica = OperatorProcess(
+        "o",
+        tmp_path / "k",
+        tmp_path / "log",
+        simulated_roots=[],
+        kds_url="https://127.0.0.1:1",
+        kds_ca_file=Path("/kds-ca.crt"),
+    )
+    wanted = {"--kds-url=https://127.0.0.1:1", "--kds-ca-file=/kds-ca.crt"}
+    assert wanted < set(replica._command_line((1, 2)))
