@@ -41,7 +41,7 @@ format: $(READY) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## print what one attestation costs, as ratios to one bare P-384 verification
+bench: $(READY) ## print what a verification (no cluster) and a whole attestation cost, as ratios to one bare P-384 verification
 	@$(BIN)/python bench/verification.py
 	@$(BIN)/python bench/attestation.py
 
