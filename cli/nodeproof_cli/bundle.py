@@ -40,9 +40,9 @@ example, across an air gap:
   wherever you like   nodeproof bundle show milan.bundle
   in the cluster      nodeproof bundle import milan.bundle | kubectl apply -f -
 
-nodes.json names the VCEKs that nodes wait for; the first time, they wait for the chain of their
-product, so go round twice. Make a new bundle before the revocation list in it ends (bundle show:
-UNTIL), and whenever firmware was updated: each VCEK is for one chip at one TCB version.
+nodes.json names the chains and VCEKs that nodes wait for. Make a new bundle before the revocation
+list in it ends (bundle show: UNTIL), and whenever firmware was updated: each VCEK is for one chip
+at one TCB version.
 """
 
 _EXPORT_EPILOG = """\

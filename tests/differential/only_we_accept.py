@@ -110,14 +110,11 @@ ONLY_WE_ACCEPT = (
         source="AMD-SB-3016, IOMMU_WRITE_SAFE",
     ),
     Disagreement(
-        name="versions-in-order",
-        applies=they_refuse(
-            "report's CURRENT_TCB", "committed build number", "committed API version"
-        ),
-        why="It refuses firmware that is older than what is committed or endorsed. AMD's processor "
-        "did sign that, so it is genuine; which firmware is acceptable is appraised, each version "
-        "by a minimum of its own.",
-        source="56860, TCB_VERSION; [api.md](api.md), firmware",
+        name="build-numbers-alone",
+        applies=they_refuse("committed build number"),
+        why="It compares build numbers whatever stands before them: 1.56.0 counts as older than "
+        "1.55.65, and so does every first build of a new minor version. We compare all three.",
+        source="56860, CURRENT_MAJOR, CURRENT_MINOR, CURRENT_BUILD",
     ),
     Disagreement(
         name="large-security-versions",

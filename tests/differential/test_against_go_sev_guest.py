@@ -19,11 +19,7 @@ from differential.only_we_accept import ONLY_WE_ACCEPT
 from fakes import genuine
 from nodeproof_dev.go_sev_guest import GoSEVGuest
 
-pytestmark = [
-    pytest.mark.go,
-    # The library warns of a country of one letter or ten while it reads such a name.
-    pytest.mark.filterwarnings("ignore:Attribute's length must be:UserWarning"),
-]
+pytestmark = pytest.mark.go
 
 SIMULATED_AT_LEAST = 8_000
 GENUINE_AT_LEAST = 10_000

@@ -31,13 +31,15 @@ from nodeproof.sevsnp.algorithm import SignatureAlgorithm, read_algorithm
 from nodeproof.sevsnp.der import elements
 from nodeproof.sevsnp.products import Product
 
-# Every VEK has serial number 0 (57230), which RFC 5280 forbids. The filter is the process's, not
-# one around each load, because warnings.catch_warnings is not safe between threads.
+# Every VEK has serial number 0 (57230), which RFC 5280 forbids; and names that are not AMD's are
+# passed over, not told of to the process's standard error. The filters are the process's, not around
+# each load, because warnings.catch_warnings is not safe between threads.
 warnings.filterwarnings(
     "ignore",
     message="Parsed a serial number which wasn't positive",
     category=CryptographyDeprecationWarning,
 )
+warnings.filterwarnings("ignore", message="Attribute's length must be", category=UserWarning)
 
 MAX_CERTIFICATE_SIZE = 16 * 1024
 """Bytes of one certificate, DER or PEM; AMD's have about 1,700 in DER and 2,300 in PEM."""

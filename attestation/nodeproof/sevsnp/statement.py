@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
+from nodeproof.errors import ReportMalformed
 from nodeproof.sevsnp.products import CPUModel, identify
 from nodeproof.sevsnp.report import Report, parse_report
 from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TCBVersion, decode_tcb
@@ -45,3 +48,31 @@ def read_statement(data: bytes) -> Statement:
         current_tcb=current,
         launch_tcb=launch,
     )
+
+
+def check_versions(statement: Statement) -> None:
+    """Check that what runs is no older than what is reported or committed.
+
+    The firmware lets a host report less than runs and commits only what runs; a report that states
+    otherwise describes no machine (56860, REPORTED_TCB, COMMITTED_TCB, CURRENT_TCB). LAUNCH_TCB
+    may be anything: a guest can come from another machine.
+
+    Raises:
+        ReportMalformed: A version is above the current one.
+    """
+    for name, contradiction in _contradictions(statement):
+        raise ReportMalformed(
+            f"the report's versions contradict each other: {name} is above what runs",
+            expected=f"at most {contradiction[1]}",
+            observed=str(contradiction[0]),
+        )
+
+
+def _contradictions(statement: Statement) -> Iterator[tuple[str, tuple[object, object]]]:
+    report, current = statement.report, statement.current_tcb
+    tcbs = {"REPORTED_TCB": statement.reported_tcb, "COMMITTED_TCB": statement.committed_tcb}
+    for name, tcb in tcbs.items():
+        if tcb != current and current.lacks(tcb.components()):
+            yield name, (tcb, current)
+    if report.committed_version > report.current_version:
+        yield "the committed version", (report.committed_version, report.current_version)

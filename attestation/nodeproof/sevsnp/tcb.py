@@ -44,8 +44,12 @@ class TCBVersion:
     microcode: int
 
     def __str__(self) -> str:
-        parts = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return " ".join(f"{name}={value}" for name, value in parts if value is not None)
+        return " ".join(f"{name}={value}" for name, value in self.components().items())
+
+    def components(self) -> Mapping[str, int]:
+        """Return the version of each component that this processor has, by its name here."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: value for name, value in values if value is not None}
 
     def lacks(self, minimum: Mapping[str, int]) -> tuple[str, ...]:
         """Return the names of the components that are below a minimum; none: it is reached.

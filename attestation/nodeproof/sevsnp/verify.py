@@ -29,7 +29,7 @@ from nodeproof.sevsnp.endorsement import check_endorsement, vek_extensions
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.report import Report
 from nodeproof.sevsnp.roots import TrustAnchor
-from nodeproof.sevsnp.statement import Statement, read_statement
+from nodeproof.sevsnp.statement import Statement, check_versions, read_statement
 from nodeproof.sevsnp.tcb import TCBVersion
 
 SIGNERS: Mapping[SigningKey, Role] = MappingProxyType(
@@ -93,7 +93,8 @@ def verify(
         revocation: AMD's revocation lists, and whether one must be at hand.
 
     Raises:
-        ReportMalformed: Wrong size, reserved bytes or bits used, or a value out of its range.
+        ReportMalformed: Wrong size, reserved bytes or bits used, a value out of its range, or
+            versions that contradict each other.
         ReportVersionUnsupported: A layout that this release does not know.
         ProductUnknown: CPUID values of no known processor.
         CertificateMalformed: A certificate cannot be read, or there are too many.
@@ -110,6 +111,7 @@ def verify(
     pool = load_certificates(certificates)
     judge = partial(_judge, statement, revocation, now)
     endorsed = _endorse(statement, pool, anchors, now, judge)
+    check_versions(statement)
     if report_data is not None:
         _check_report_data(statement.report, report_data)
     return _claims(statement, endorsed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -96,7 +96,8 @@ class Sieve:
         moment = min(begin, self.now) if item.crl.serials else self.now
         name = CRLName(item.product, chain or Role.ASK)
         with suppress(VerificationError):
-            return signed_list(name, item.der, authorities, self.anchors, moment)
+            verified = signed_list(name, item.der, authorities, self.anchors, moment)
+            return verified if chain else replace(verified, chains=frozenset())
         return None
 
 

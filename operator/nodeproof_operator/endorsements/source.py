@@ -6,7 +6,7 @@ is still missing is asked of AMD's key service, and the node is told when to com
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -186,7 +186,7 @@ class Endorsements:
         return EndorsementsUnavailable(
             self._explain(report, wanted),
             retry_after_seconds=seconds or RETRY_SECONDS,
-            expected=", ".join(map(str, wanted)) or error.expected,
+            expected=", ".join(map(str, self._lacking(report))) or error.expected,
             observed=error.observed,
         )
 
@@ -202,6 +202,12 @@ class Endorsements:
         # A node has one place in the line: of several products the first that is not ruled out.
         ready.sort(key=self._refused)
         return (*chains, *ready[:1])
+
+    def _lacking(self, report: bytes) -> Iterator[CollateralName]:
+        """Yield all that is not held: a person can bring also what is not to be asked for yet."""
+        for name in (*_ca_names(report), *_vcek_names(report)):
+            if not self._holdings.has(name):
+                yield name
 
     def _want(self, names: Iterable[CollateralName], demand: Demand | None) -> int:
         """Ask for names that are not held; return when to come again, 0 if there is no need."""

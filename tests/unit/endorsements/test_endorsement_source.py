@@ -75,7 +75,7 @@ def test_what_is_known_verifies_a_report_without_certificates(case: Case) -> Non
 
 
 def test_hands_out_a_bounded_number(case: Case) -> None:
-    case.holdings.learn([*ca(), *(another_ask(each) for each in range(1, 4))])
+    case.holdings.learn([vcek_of(), *ca(), *(another_ask(each) for each in range(1, 4))])
     case.records = [
         record_of(report_of(), tuple(b"%d %d" % (i, j) for j in range(3)), name=f"node-{i}")
         for i in range(9)
@@ -109,8 +109,11 @@ def test_fetching_for_no_report_raises_nothing(report: bytes) -> None:
 
 
 def test_asks_for_the_chain_before_the_vcek(case: Case) -> None:
-    assert case.wait().retry_after_seconds == 42
+    answer = case.wait()
+    assert answer.retry_after_seconds == 42
     assert case.line.asked == [(MILAN_CA, None)]
+    # A person who can bring the VCEK need not wait for the chain.
+    assert answer.expected == f"{MILAN_CA}, {name_of()}"
 
 
 def test_asks_for_the_vcek_in_the_nodes_name(case: Case) -> None:

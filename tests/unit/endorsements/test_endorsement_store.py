@@ -156,7 +156,7 @@ async def test_values_beyond_the_limit_are_ignored(
 async def test_config_maps_beyond_the_limit_are_ignored(api: FakeApi, replica: Replica) -> None:
     for each in range(module.MAX_CONFIG_MAPS):
         put(api, name=f"a-{each:02}")
-    put(api, *ca(), name="z")
+    put(api, *ca(), name="b")
     await replica.store.refresh()
     assert replica.holdings.authorities(Product.MILAN) == ()
     assert replica.store.ignored == 1
@@ -238,6 +238,18 @@ async def test_saves_a_list_that_revokes_for_ever(api: FakeApi, replica: Replica
     await replica.round()
     other = Replica(api)
     other.clock.now += 100 * 24 * HOUR
+    await other.store.refresh()
+    assert any(each.crl.serials for each in other.holdings.lists(Product.MILAN))
+
+
+async def test_saves_a_list_that_revokes_whoever_brought_it(api: FakeApi, replica: Replica) -> None:
+    put(api, *ca(), revoking())
+    await replica.store.refresh()
+    replica.clock.now += HOUR
+    replica.fetch(authority().issue_crl(NOW + HOUR))
+    await replica.store.save()
+    api.remove(config_map(NAMESPACE, "imported"))
+    other = Replica(api)
     await other.store.refresh()
     assert any(each.crl.serials for each in other.holdings.lists(Product.MILAN))
 

@@ -36,7 +36,9 @@ def case() -> Case:
 
 
 NEWER = TCBVersion(fmc=None, bootloader=9, tee=9, snp=99, microcode=250)
-PREPARED: dict[str, Any] = {"committed_tcb": encode_tcb(NEWER, Product.MILAN)}
+PREPARED: dict[str, Any] = dict.fromkeys(
+    ("committed_tcb", "current_tcb"), encode_tcb(NEWER, Product.MILAN)
+)
 
 
 def test_the_firmware_that_is_committed_is_prepared_for(case: Case) -> None:
@@ -112,6 +114,14 @@ async def test_upkeep_does_not_ask_for_what_another_replica_has_fetched(case: Ca
     other.source.note(claims_of())
     await other.source.upkeep()
     assert other.line.asked == []
+
+
+async def test_upkeep_asks_although_somebody_has_imported_a_list(case: Case) -> None:
+    """Nobody says beside which chain it was handed out, or how old it was then."""
+    case.holdings.learn([*ca(), authority().issue_crl(NOW)])
+    case.source.note(claims_of())
+    await case.source.upkeep()
+    assert case.line.names == [MILAN_CRL]
 
 
 async def test_upkeep_asks_for_nothing_when_the_network_is_off() -> None:

@@ -144,6 +144,24 @@ def test_learns_a_vlek_that_nobody_can_fetch(holdings: Holdings) -> None:
     assert set(found) == {vlek, asvk, ca()[1]}
 
 
+def test_a_vcek_that_was_issued_again_takes_the_place_of_the_older(holdings: Holdings) -> None:
+    processor = node().processor
+    older = authority().issue_vcek(
+        processor.vcek_key.public_key(), processor.chip_id, processor.tcb, NOW - HOUR
+    )
+    holdings.learn([*ca(), vcek_of()])
+    holdings.learn([older])
+    assert set(holdings.certificates(report_of())) == {vcek_of(), *ca()}
+
+
+def test_holds_vleks_of_several_providers(holdings: Holdings) -> None:
+    product = Product.MILAN
+    vleks = [endorsing.vlek(product), endorsing.vlek.__wrapped__(product)]
+    assert holdings.learn([*vleks, endorsing.asvk(product), *ca()]) == 0
+    found = holdings.certificates(report_of(chip_id=bytes(64), key_info=0b100))
+    assert set(vleks) <= set(found)
+
+
 def test_does_not_hand_out_a_vlek_for_a_vceks_report(holdings: Holdings) -> None:
     vlek, asvk = endorsing.vlek(Product.MILAN), endorsing.asvk(Product.MILAN)
     holdings.learn([vlek, asvk, *ca()])

@@ -91,7 +91,7 @@ def test_a_debug_report_is_genuine_all_the_same(machine: SimulatedMachine) -> No
 def test_each_tcb_version_is_its_own(machine: SimulatedMachine) -> None:
     versions = {
         f"{name}_tcb": replace(machine.processor.tcb, microcode=microcode)
-        for microcode, name in enumerate(("committed", "current", "launch"))
+        for microcode, name in enumerate(("launch", "committed", "current"), start=250)
     }
     raw = {name: encode_tcb(tcb, machine.product) for name, tcb in versions.items()}
     claims = check(simulated.report(machine, **raw), machine.processor.certificates)
@@ -168,6 +168,49 @@ def _other_signature(claims: VerifiedReport) -> bytes:
     return claims.report.raw[:0x2E8] + s.to_bytes(72, "little") + claims.report.raw[0x330:]
 
 
+class TestVersionsInOrder:
+    """What runs is never older than what the firmware reports or has committed."""
+
+    @pytest.mark.parametrize("component", ["bootloader", "snp", "microcode"])
+    @pytest.mark.parametrize("field", ["committed_tcb", "reported_tcb"])
+    def test_refuses_more_than_runs(
+        self, machine: SimulatedMachine, field: str, component: str
+    ) -> None:
+        tcb = machine.processor.tcb
+        older = replace(tcb, **{component: getattr(tcb, component) - 1})
+        report = simulated.report(
+            machine,
+            **{
+                "current_tcb": encode_tcb(older, machine.product),
+                field: encode_tcb(tcb, machine.product),
+            },
+        )
+        with pytest.raises(ReportMalformed, match="contradict each other"):
+            check(report, machine.processor.certificates)
+
+    def test_refuses_a_committed_version_above_the_current_one(
+        self, machine: SimulatedMachine
+    ) -> None:
+        report = simulated.report(
+            machine, current_version=(1, 55, 64), committed_version=(1, 55, 65)
+        )
+        with pytest.raises(ReportMalformed, match="the committed version is above what runs"):
+            check(report, machine.processor.certificates)
+
+    def test_a_new_minor_version_begins_its_builds_anew(self, machine: SimulatedMachine) -> None:
+        report = simulated.report(
+            machine, current_version=(1, 56, 0), committed_version=(1, 55, 65)
+        )
+        claims = check(report, machine.processor.certificates)
+        assert claims.report.current_version == (1, 56, 0)
+
+    def test_a_forged_report_is_called_forged_first(self, machine: SimulatedMachine) -> None:
+        report = bytearray(machine.attest(QUESTION))
+        report[0x1E0 + 6] = 0
+        with pytest.raises(SignatureInvalid):
+            check(bytes(report), machine.processor.certificates)
+
+
 class TestVersion2:
     """Reports that do not name their processor: the chain tells the product."""
 
@@ -201,7 +244,7 @@ class TestEndorsement:
         with pytest.raises(SignatureInvalid):
             check(machine.attest(QUESTION), same_chip.processor.certificates)
 
-    @pytest.mark.parametrize("name", ["bootloader", "tee", "snp", "microcode"])
+    @pytest.mark.parametrize("name", ["bootloader", "snp", "microcode"])
     def test_refuses_a_vcek_of_other_firmware(self, machine: SimulatedMachine, name: str) -> None:
         tcb = machine.processor.tcb
         other = replace(tcb, **{name: getattr(tcb, name) + 1})
