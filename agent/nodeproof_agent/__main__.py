@@ -14,7 +14,7 @@ from nodeproof import __version__, logs
 from nodeproof_agent.client import OperatorClient
 from nodeproof_agent.loop import AttestationLoop
 from nodeproof_agent.metrics import Metrics
-from nodeproof_agent.providers import choose
+from nodeproof_agent.providers.selection import choose
 from nodeproof_agent.providers.worker import Platform
 from nodeproof_agent.round import Round
 from nodeproof_agent.settings import Settings, parse
@@ -25,7 +25,12 @@ _log = structlog.get_logger()
 
 
 def main() -> None:
-    """Run the agent until SIGTERM; exits with 0 then, with 2 on settings that are refused."""
+    """Run the agent until SIGTERM, or its doctor; exits with 0 then, with 2 on refused settings."""
+    if sys.argv[1:2] == ["doctor"]:
+        # Loaded only when asked for: a running agent never holds it in memory.
+        from nodeproof_agent.doctor import command  # noqa: PLC0415
+
+        raise SystemExit(command.main(sys.argv[2:], os.environ))
     settings = parse(sys.argv[1:], os.environ)
     logs.configure(settings.log_format, settings.log_level)
     # Creation times double the number of series and say nothing that ours do not.

@@ -18,11 +18,14 @@ from nodeproof.protocol import (
     EVIDENCE_PATH,
     MAX_ANSWER_BYTES,
     PROTOCOL_VERSION,
+    UNAVAILABLE_PATH,
     ChallengeAnswer,
     ChallengeRequest,
     EvidenceReceipt,
     EvidenceSubmission,
     Refusal,
+    Unavailability,
+    UnavailabilityReceipt,
     decode,
     encode,
 )
@@ -44,7 +47,7 @@ _HTTP_OK = 200
 _HTTP_FIRST_ERROR = 400
 _MAX_DIGITS = 9  # of Retry-After: thirty years, and far from overflow
 
-_Answer = TypeVar("_Answer", ChallengeAnswer, EvidenceReceipt)
+_Answer = TypeVar("_Answer", ChallengeAnswer, EvidenceReceipt, UnavailabilityReceipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,15 @@ class Exchange:
             MessageError: Its answer is too large or not a message.
         """
         return await self._ask(EVIDENCE_PATH, encode(submission), EvidenceReceipt)
+
+    async def excuse(self, unavailability: Unavailability) -> UnavailabilityReceipt:
+        """Say why there is no evidence.
+
+        Raises:
+            AgentError: The operator cannot be reached or trusted, or refuses.
+            MessageError: Its answer is too large or not a message.
+        """
+        return await self._ask(UNAVAILABLE_PATH, encode(unavailability), UnavailabilityReceipt)
 
     async def _ask(self, path: str, body: bytes, kind: type[_Answer]) -> _Answer:
         try:

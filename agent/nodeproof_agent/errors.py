@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from nodeproof.errors import NodeproofError
 from nodeproof.protocol import Refusal
+from nodeproof.unavailability import Cause
 
 INTERNAL_ERROR = "InternalError"
 """The reason of a round that failed by a fault of ours."""
@@ -48,7 +49,28 @@ class AnswerUnexpected(AgentError):
 
 
 class ProviderFailed(AgentError):
-    """A platform that gave no evidence."""
+    """A platform that gave no evidence.
+
+    Attributes:
+        cause: Why, in the words that the operator and ``doctor`` use too.
+        next_seconds: When the operator that was told wants a platform looked for again that is
+            lastingly missing; None until then.
+        retry_after_seconds: When to come again, if the operator refused to be told and said so.
+    """
+
+    next_seconds: float | None = None
+    retry_after_seconds: float | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: Cause = Cause.INTERNAL_ERROR,
+        expected: str = "",
+        observed: str = "",
+    ) -> None:
+        super().__init__(message, expected=expected, observed=observed)
+        self.cause = cause
 
 
 class OperatorRefused(AgentError):
@@ -73,12 +95,14 @@ def _words(kind: type[NodeproofError]) -> Iterator[str]:
         yield from _words(each)
 
 
-REASONS = frozenset(_words(NodeproofError)) | {INTERNAL_ERROR}
+REASONS = frozenset(_words(NodeproofError)) | frozenset(map(str, Cause)) | {INTERNAL_ERROR}
 """Every reason that a metric may carry: a newer operator's unknown words never become labels."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why a round failed, one of ``REASONS``."""
+    """Return why a round failed, one of ``REASONS``: of a platform's failure the cause."""
+    if isinstance(error, ProviderFailed):
+        return str(error.cause)
     if isinstance(error, OperatorRefused):
         return error.refused_for if error.refused_for in REASONS else error.reason
     if isinstance(error, NodeproofError) and error.reason in REASONS:

@@ -12,8 +12,9 @@ import structlog
 
 from nodeproof.errors import NodeproofError
 from nodeproof.protocol import EvidenceReceipt
+from nodeproof.unavailability import CAUSES
 from nodeproof_agent.backoff import Backoff
-from nodeproof_agent.errors import OperatorRefused, reason_of
+from nodeproof_agent.errors import OperatorRefused, ProviderFailed, reason_of
 from nodeproof_agent.metrics import Metrics
 
 MIN_INTERVAL_SECONDS = 1.0
@@ -25,6 +26,10 @@ ROUND_SECONDS = 1200.0
 
 LATE_SECONDS = 30.0
 """How late a sleeper may wake on a busy machine before the loop counts as stuck."""
+
+HASTY_FAILURES = 6
+"""For so many rounds, about a minute, a missing platform is looked for without being patient: when
+a node boots, its driver may be loaded after the agent has started."""
 
 MAX_TEXT = 200
 """Characters of an operator's words that are logged."""
@@ -126,8 +131,7 @@ class AttestationLoop:
         reason = reason_of(error)
         self._failures, self._last_reason = self._failures + 1, reason
         self.metrics.failed(reason=reason, seconds=seconds)
-        asked = error.retry_after_seconds if isinstance(error, OperatorRefused) else None
-        delay = Backoff(self.random).delay(self._failures, asked)
+        delay = Backoff(self.random).delay(self._failures, self._asked(error))
         _log.warning(
             "attestation failed",
             reason=reason,
@@ -136,6 +140,18 @@ class AttestationLoop:
             **_facts(error),
         )
         return delay
+
+    def _asked(self, error: Exception) -> float | None:
+        """Return how long the operator asked us to wait.
+
+        A platform that is lastingly missing is looked for as rarely as one that works is asked.
+        """
+        if isinstance(error, ProviderFailed) and error.next_seconds is not None:
+            patient = CAUSES[error.cause].lasting and self._failures > HASTY_FAILURES
+            return error.next_seconds if patient else None
+        if isinstance(error, ProviderFailed | OperatorRefused):
+            return error.retry_after_seconds
+        return None
 
     async def _pause(self, seconds: float) -> None:
         """Wait so long, or until somebody asks for a round."""
@@ -155,4 +171,6 @@ def _facts(error: Exception) -> dict[str, object]:
     words = {"message": error.message, "expected": error.expected, "observed": error.observed}
     if isinstance(error, OperatorRefused):
         words["refused_for"] = error.refused_for
+    if isinstance(error, ProviderFailed):
+        words["remedy"] = CAUSES[error.cause].remedy
     return {key: word[:MAX_TEXT] for key, word in words.items() if word}

@@ -1,4 +1,4 @@
-"""One attestation: challenge, report, submission."""
+"""One attestation: challenge, report, submission; or a word on why there is no report."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import structlog
 from structlog.contextvars import bind_contextvars
 
-from nodeproof.binding import REPORT_DATA_SIZE, report_data
+from nodeproof.binding import report_data
 from nodeproof.challenge import Subject, check_subject, read, token_digest
-from nodeproof.errors import ChallengeSuperseded, ReportDataMismatch
+from nodeproof.errors import ChallengeSuperseded, NodeproofError
 from nodeproof.protocol import (
     MAX_CERTIFICATE_TABLE_BYTES,
+    MAX_MESSAGE_LENGTH,
     PROTOCOL_VERSION,
     EvidenceReceipt,
     EvidenceSubmission,
+    Unavailability,
 )
+from nodeproof.unavailability import Cause
 from nodeproof_agent.client import Exchange, OperatorClient
 from nodeproof_agent.errors import OperatorRefused, OperatorUnreachable, ProviderFailed, reason_of
 from nodeproof_agent.identity import Credentials, read_credentials
 from nodeproof_agent.providers import PlatformEvidence
+from nodeproof_agent.providers.answers import check_report
 from nodeproof_agent.providers.worker import Platform
-
-REPORT_DATA_OFFSET = 0x50
-"""Where REPORT_DATA stands in a report (AMD 56860, ATTESTATION_REPORT)."""
 
 MAX_CHALLENGES = 3
 """Challenges asked for in one round, if each is superseded before its answer arrives."""
@@ -35,6 +37,8 @@ MAX_SUBMISSIONS = 3
 """Times one submission is sent, as long as its answer is lost."""
 
 _SECOND = 1.0
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +65,27 @@ class Round:
         Raises:
             AgentError: See ``nodeproof_agent.errors``.
             IdentityMismatch: The challenge is for another Node, Pod or token; nothing was signed.
-            ReportDataMismatch: The platform's report answers something else; nothing was sent.
+            ProviderFailed: The platform gave no evidence; the operator was told, if it listened.
             NodeproofError: A message or a challenge that cannot be read.
         """
         credentials = read_credentials(self.token_file)
         own = credentials.identity
         bind_contextvars(node=own.node_name, node_uid=own.node_uid, pod=own.pod_name)
         async with self.operator.exchange(credentials.token) as exchange:
-            for _ in range(MAX_CHALLENGES - 1):
-                try:
-                    return await self._answer_one(exchange, credentials)
-                except OperatorRefused as refusal:
-                    if reason_of(refusal) != ChallengeSuperseded.reason:
-                        raise
-            return await self._answer_one(exchange, credentials)
+            try:
+                return await self._answer(exchange, credentials)
+            except ProviderFailed as failure:
+                await _excuse(exchange, failure)
+                raise
+
+    async def _answer(self, exchange: Exchange, credentials: Credentials) -> EvidenceReceipt:
+        for _ in range(MAX_CHALLENGES - 1):
+            try:
+                return await self._answer_one(exchange, credentials)
+            except OperatorRefused as refusal:
+                if reason_of(refusal) != ChallengeSuperseded.reason:
+                    raise
+        return await self._answer_one(exchange, credentials)
 
     async def _answer_one(self, exchange: Exchange, credentials: Credentials) -> EvidenceReceipt:
         challenge = await exchange.challenge()
@@ -100,6 +111,28 @@ class Round:
             except OperatorUnreachable:
                 await self.sleep(self.random.uniform(0, _SECOND * 2**repeated))
         return await exchange.submit(submission)
+
+
+async def _excuse(exchange: Exchange, failure: ProviderFailed) -> None:
+    """Tell the operator why there is no evidence, and keep in the failure when to come again.
+
+    That the operator does not listen must not hide what the round failed of.
+    """
+    message = str(failure)[:MAX_MESSAGE_LENGTH]
+    try:
+        receipt = await exchange.excuse(
+            Unavailability(PROTOCOL_VERSION, str(failure.cause), message)
+        )
+    except NodeproofError as error:
+        _log.warning(
+            "the operator could not be told why there is no evidence",
+            reason=reason_of(error),
+            message=error.message[:MAX_MESSAGE_LENGTH],
+        )
+        if isinstance(error, OperatorRefused):
+            failure.retry_after_seconds = error.retry_after_seconds
+    else:
+        failure.next_seconds = receipt.next_seconds
 
 
 def check_meant_for(credentials: Credentials, challenge: bytes) -> None:
@@ -128,20 +161,14 @@ def check_answers(evidence: PlatformEvidence, asked: bytes) -> None:
     """Check that the evidence is what was asked for, before it leaves the node.
 
     Raises:
-        ReportDataMismatch: The report holds other REPORT_DATA.
-        ProviderFailed: The certificate table is larger than an operator reads.
+        ProviderFailed: The report has another size or holds other REPORT_DATA, or the certificate
+            table is larger than an operator reads.
     """
-    end = REPORT_DATA_OFFSET + REPORT_DATA_SIZE
-    observed = evidence.report[REPORT_DATA_OFFSET:end]
-    if observed != asked:
-        raise ReportDataMismatch(
-            "the platform's report does not answer what was asked",
-            expected=asked.hex(),
-            observed=observed.hex(),
-        )
+    check_report(evidence.report, asked)
     if len(evidence.certificates) > MAX_CERTIFICATE_TABLE_BYTES:
         raise ProviderFailed(
             "the platform's certificate table is too large",
+            cause=Cause.CERTIFICATES_TOO_LARGE,
             expected=f"at most {MAX_CERTIFICATE_TABLE_BYTES} bytes",
             observed=f"{len(evidence.certificates)} bytes",
         )

@@ -26,7 +26,8 @@ was observed. The reason is the same word in exceptions, HTTP answers, condition
     ├── MessageError                 an HTTP body that does not follow the protocol
     │   ├── MessageMalformed
     │   ├── MessageTooLarge
-    │   └── ProtocolUnsupported
+    │   ├── ProtocolUnsupported
+    │   └── CauseUnknown             a word for missing evidence that this release does not have
     ├── AuthenticationError          the caller has not proved to be an agent on a live node
     │   ├── TokenMissing
     │   ├── TokenRejected            malformed, expired, forged, or for another audience
@@ -175,6 +176,10 @@ class MessageTooLarge(MessageError):
 
 class ProtocolUnsupported(MessageError):
     """A protocol version that this operator does not serve."""
+
+
+class CauseUnknown(MessageError):
+    """A word for why there is no evidence that this operator does not have; a newer agent's."""
 
 
 class AuthenticationError(NodeproofError):

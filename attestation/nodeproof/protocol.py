@@ -1,24 +1,31 @@
 """What agent and operator say to each other over HTTPS, and how much of it.
 
-====================  =======================  =================================================
-request               answer                   meaning
-====================  =======================  =================================================
-POST /v1/challenges   ``ChallengeAnswer``      ask for a challenge (``ChallengeRequest``)
-POST /v1/evidence     ``EvidenceReceipt``      answer it (``EvidenceSubmission``)
-any of them, 4xx/5xx  ``Refusal``              why not, and when to come again
-====================  =======================  =================================================
+====================  =========================  ===============================================
+request               answer                     meaning
+====================  =========================  ===============================================
+POST /v1/challenges   ``ChallengeAnswer``        ask for a challenge (``ChallengeRequest``)
+POST /v1/evidence     ``EvidenceReceipt``        answer it (``EvidenceSubmission``)
+POST /v1/unavailable  ``UnavailabilityReceipt``  say why there is no answer (``Unavailability``)
+any of them, 4xx/5xx  ``Refusal``                why not, and when to come again
+====================  =========================  ===============================================
 
 Every request carries ``Authorization: Bearer`` with the pod's ServiceAccount token. Bytes travel as
-base64 within JSON.
+base64 within JSON. Unknown members are ignored, so that a version may gain some.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
-from nodeproof.errors import MessageMalformed, MessageTooLarge, ProtocolUnsupported
+from nodeproof.errors import (
+    CauseUnknown,
+    MessageMalformed,
+    MessageTooLarge,
+    ProtocolUnsupported,
+)
+from nodeproof.unavailability import Cause
 
 PROTOCOL_VERSION = 1
 """What this release speaks; an operator serves this version and the one before it."""
@@ -28,6 +35,7 @@ SUPPORTED_VERSIONS = frozenset({1})
 
 CHALLENGES_PATH = "/v1/challenges"
 EVIDENCE_PATH = "/v1/evidence"
+UNAVAILABLE_PATH = "/v1/unavailable"
 
 TOKEN_AUDIENCE = "nodeproof"  # noqa: S105 - an audience, not a secret
 """The audience of agents' tokens: useless against the API server, and theirs against us."""
@@ -43,6 +51,15 @@ MAX_CERTIFICATE_TABLE_BYTES = 64 * 1024
 
 MAX_BOOT_ID_LENGTH = 64
 """Characters; Linux gives 36."""
+
+MAX_UNAVAILABILITY_BYTES = 16 * 1024
+"""The largest ``Unavailability``: its message, each character escaped, and the rest."""
+
+MAX_CAUSE_LENGTH = 63
+"""Characters of a cause, also of one that a later release knows."""
+
+MAX_MESSAGE_LENGTH = 1024
+"""Characters of an ``Unavailability``'s message."""
 
 
 class ChallengeRequest(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,6 +96,41 @@ class EvidenceReceipt(msgspec.Struct, frozen=True, rename="camel"):
     """When to attest again, seconds from now, jitter included."""
 
 
+class Unavailability(msgspec.Struct, frozen=True, rename="camel"):
+    """Why there is no evidence; who says so is in the token. It proves nothing.
+
+    ``cause`` is any word on the wire, because a newer agent may know more of them: ``known_cause``
+    tells whether it is one of ours.
+    """
+
+    protocol: int
+    cause: Annotated[str, msgspec.Meta(max_length=MAX_CAUSE_LENGTH)]
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_LENGTH)] = ""
+    """In the agent's words: what it expected and what it saw."""
+
+    def known_cause(self) -> Cause:
+        """Return the cause.
+
+        Raises:
+            CauseUnknown: This release has no such word.
+        """
+        try:
+            return Cause(self.cause)
+        except ValueError:
+            raise CauseUnknown(
+                "this operator does not know that cause",
+                expected=f"one of {', '.join(Cause)}",
+                observed=self.cause,
+            ) from None
+
+
+class UnavailabilityReceipt(msgspec.Struct, frozen=True, rename="camel"):
+    """It is noted."""
+
+    next_seconds: float
+    """When to look again for a platform that is lastingly missing, jitter included."""
+
+
 class Refusal(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Why a request was not accepted: the error's reason and facts."""
 
@@ -95,6 +147,8 @@ Message = TypeVar(
     ChallengeAnswer,
     EvidenceSubmission,
     EvidenceReceipt,
+    Unavailability,
+    UnavailabilityReceipt,
     Refusal,
 )
 
@@ -122,7 +176,7 @@ def decode(data: bytes, kind: type[Message], *, limit: int = MAX_REQUEST_BYTES) 
 
 
 def _check_version(message: object) -> None:
-    if not isinstance(message, ChallengeRequest | EvidenceSubmission):
+    if not isinstance(message, ChallengeRequest | EvidenceSubmission | Unavailability):
         return
     if message.protocol not in SUPPORTED_VERSIONS:
         raise ProtocolUnsupported(

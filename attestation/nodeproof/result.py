@@ -110,6 +110,20 @@ class Deferral(_Status, frozen=True):
     expected: str = ""
 
 
+class Unavailable(_Status, frozen=True):
+    """``status.unavailable``: why the agent has no evidence, by its own word.
+
+    It is for people: no outcome, label or taint follows from it. It ends with the submission that
+    is accepted, refused or deferred.
+    """
+
+    time: datetime
+    cause: str
+    """A word of ``nodeproof.unavailability.Cause``; a newer release may have written another, which
+    must not make the evidence beside it unreadable."""
+    message: str = ""
+
+
 class FailedCheck(_Status, frozen=True):
     """One check that a node's evidence did not pass."""
 
@@ -148,6 +162,7 @@ class NodeAttestationStatus(_Status, frozen=True):
     evidence: StoredEvidence | None = None
     last_refusal: LastRefusal | None = None
     deferral: Deferral | None = None
+    unavailable: Unavailable | None = None
     conditions: tuple[Condition, ...] = ()
     policies: tuple[PolicyResult, ...] = ()
     signer: str = ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nodeproof_dev.agent_process import AgentProcess
 from nodeproof_dev.api import Api, Object
+from nodeproof_dev.interfaces import Interface
 from nodeproof_dev.pods import CRASHED, NO_PLATFORM, RUNNING, Containers
 from nodeproof_dev.volumes import AgentVolumes
 
@@ -21,12 +22,12 @@ class AgentPod:
         process: The agent, or None on a node without a platform.
     """
 
-    def __init__(self, api: Api, pod: Object, machine: Path | None, directory: Path) -> None:
+    def __init__(self, api: Api, pod: Object, interface: Interface | None, directory: Path) -> None:
         self.uid: str = pod["metadata"]["uid"]
         self._volumes = AgentVolumes(api, pod, directory / "pods" / self.uid, _now)
         self.process = (
-            AgentProcess(machine, self._volumes, directory / "agent.log", time.monotonic)
-            if machine
+            AgentProcess(interface, self._volumes, directory / "agent.log", time.monotonic)
+            if interface
             else None
         )
 

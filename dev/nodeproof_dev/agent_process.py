@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from nodeproof_dev.interfaces import Interface
 from nodeproof_dev.ports import LOOPBACK, free_port
 from nodeproof_dev.process import Child, clean_environment, python_command
 from nodeproof_dev.volumes import AgentVolumes
@@ -24,14 +26,20 @@ class AgentProcess:
     Attributes:
         metrics_url: Where it serves metrics and health; another port after each start.
         log_path: Where its output goes, over all starts.
+        start_time: When it was last started.
     """
 
     def __init__(
-        self, machine: Path, volumes: AgentVolumes, log_path: Path, clock: Callable[[], float]
+        self,
+        interface: Interface,
+        volumes: AgentVolumes,
+        log_path: Path,
+        clock: Callable[[], float],
     ) -> None:
         self.metrics_url = ""
         self.log_path = log_path
-        self._machine = machine
+        self.start_time: datetime | None = None
+        self._interface = interface
         self._volumes = volumes
         self._clock = clock
         self._child: Child | None = None
@@ -63,7 +71,9 @@ class AgentProcess:
         address = f"{LOOPBACK}:{free_port()}"
         self.metrics_url = f"http://{address}"
         command = python_command("nodeproof_agent", self._arguments(operator_url, address))
-        self._child = Child("nodeproof-agent", command, self.log_path, clean_environment())
+        environment = clean_environment(self._interface.environment)
+        self._child = Child("nodeproof-agent", command, self.log_path, environment)
+        self.start_time = datetime.now(UTC)
         self._child.start()
 
     def attest_now(self) -> None:
@@ -77,13 +87,16 @@ class AgentProcess:
             self._child.stop(STOP_SECONDS)
         self._starts, self._not_before = 0, 0.0
 
+    def twin(self, log_path: Path) -> AgentProcess:
+        """Return one more agent of the same pod on the same machine, not started."""
+        return AgentProcess(self._interface, self._volumes, log_path, self._clock)
+
     def _arguments(self, operator_url: str, metrics_address: str) -> list[str]:
         return [
             f"--operator-url={operator_url}",
             f"--token-file={self._volumes.token_file}",
             f"--ca-file={self._volumes.ca_file}",
-            "--provider=simulated",
-            f"--simulated-machine={self._machine}",
+            *self._interface.arguments,
             f"--metrics-address={metrics_address}",
             "--log-format=json",
         ]

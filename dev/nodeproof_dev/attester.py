@@ -15,7 +15,12 @@ from typing import Any
 import urllib3
 
 from nodeproof.binding import report_data
-from nodeproof.protocol import CHALLENGES_PATH, EVIDENCE_PATH, PROTOCOL_VERSION
+from nodeproof.protocol import (
+    CHALLENGES_PATH,
+    EVIDENCE_PATH,
+    PROTOCOL_VERSION,
+    UNAVAILABLE_PATH,
+)
 from nodeproof.sevsnp.simulator import SimulatedMachine
 from nodeproof_dev.api import Object
 from nodeproof_dev.node import SimulatedNode
@@ -113,6 +118,11 @@ class HandDrivenAttester:
         """Ask for a challenge."""
         body = {"protocol": PROTOCOL_VERSION}
         return self.client.post(CHALLENGES_PATH, body, self.token if token is None else token)
+
+    def excuse(self, cause: str, message: str = "", token: str | None = None) -> Answer:
+        """Say why there is no evidence."""
+        body = {"protocol": PROTOCOL_VERSION, "cause": cause, "message": message}
+        return self.client.post(UNAVAILABLE_PATH, body, self.token if token is None else token)
 
     def challenge(self) -> bytes:
         """Return a challenge.

@@ -28,6 +28,7 @@ from nodeproof_dev.agent_process import AgentProcess
 from nodeproof_dev.api import Api, Object
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.errors import ApiRefused, ApiUnreachable, NotPossible
+from nodeproof_dev.interfaces import Interface, Simulator
 from nodeproof_dev.process import stop_all
 from nodeproof_dev.registration import LEASES, NODES, NodeFacts
 
@@ -61,6 +62,7 @@ class SimulatedNode:
         machine: Path | None,
         operator_url: Callable[[], str],
         labels: Mapping[str, str] | None = None,
+        interface: Interface | None = None,
     ) -> None:
         """Prepare a node.
 
@@ -71,6 +73,8 @@ class SimulatedNode:
                 its agent's pod is there but nothing runs in it, and there is no evidence at all.
             operator_url: The operator's evidence service.
             labels: Labels that the node gives itself when it registers.
+            interface: How its agent reaches the machine, which is the caller's to end; by default
+                with the simulator in itself.
         """
         self.name = name
         self.directory = plane.directory / "nodes" / name
@@ -80,6 +84,7 @@ class SimulatedNode:
         )
         self._admin = plane.admin
         self._machine = machine
+        self._interface = interface or (Simulator(machine) if machine else None)
         boot_id = SimulatedMachine.load(machine).boot_id if machine else str(uuid.uuid4())
         self._facts = NodeFacts(name, uuid.uuid4().hex, boot_id, dict(labels or {}))
         self._agents: dict[str, AgentPod] = {}
@@ -185,6 +190,8 @@ class SimulatedNode:
             if self._machine is not None:
                 machine = SimulatedMachine.load(self._machine).reboot(**changes)
                 machine.save(self._machine)
+                if self._interface is not None:
+                    self._interface.booted(machine)
                 boot_id = machine.boot_id
             self._facts = replace(self._facts, boot_id=boot_id)
             self._next_heartbeat = _now()
@@ -258,7 +265,7 @@ class SimulatedNode:
     def _sync_agent(self, pod: Object) -> pods.Containers:
         uid = pod["metadata"]["uid"]
         if uid not in self._agents:
-            self._agents[uid] = AgentPod(self.api, pod, self._machine, self.directory)
+            self._agents[uid] = AgentPod(self.api, pod, self._interface, self.directory)
         return self._agents[uid].sync(self.operator_url)
 
 

@@ -1,8 +1,8 @@
 """The simulated configfs-tsm as a mounted file system, a process of its own.
 
 ``python -m nodeproof_dev.tsm_fuse MACHINE MOUNTPOINT`` serves reports of the simulated machine in
-that directory until SIGTERM. Faults are read and switched as the extended attribute ``FAULTS`` of
-the mount point, a JSON object of ``tsm_model.Faults``; ``REPORTS`` counts the reports made.
+that directory until SIGTERM. Faults are read and switched by an extended attribute of the mount
+point, a JSON object of ``tsm_model.Faults``; another one counts the reports made.
 """
 
 from __future__ import annotations
@@ -19,13 +19,23 @@ import mfusepy
 import msgspec
 
 from nodeproof.sevsnp.simulator import SimulatedMachine
-from nodeproof_dev.tsm_model import ATTRIBUTES, BINARY, Faults, Firmware, Opened, TsmModel, fail
-
-FAULTS = "user.nodeproof.faults"
-REPORTS = "user.nodeproof.reports"
+from nodeproof_dev.tsm_model import (
+    ATTRIBUTES,
+    BINARY,
+    FAULTS_XATTR,
+    REPORTS_XATTR,
+    Faults,
+    Firmware,
+    Opened,
+    TsmModel,
+    fail,
+)
 
 _DIRECTORY = stat.S_IFDIR | 0o755
 _TEXT_SIZE = 4096
+
+_ENDED_BY_SIGNAL = 8
+"""What libfuse's ``fuse_main`` returns when its loop was ended (libfuse, lib/helper.c)."""
 
 
 class TsmFuse(mfusepy.Operations):
@@ -120,7 +130,7 @@ class TsmFuse(mfusepy.Operations):
     def setxattr(self, path: str, name: str, value: bytes, options: int, position: int = 0) -> int:
         """Switch faults."""
         del options, position
-        if (path, name) != ("/", FAULTS):
+        if (path, name) != ("/", FAULTS_XATTR):
             raise fail(errno.EOPNOTSUPP)
         self._model.faults = msgspec.json.decode(value, type=Faults)
         return 0
@@ -128,9 +138,9 @@ class TsmFuse(mfusepy.Operations):
     def getxattr(self, path: str, name: str, position: int = 0) -> bytes:
         """Tell the faults that are left, or the reports made."""
         del position
-        if path == "/" and name == FAULTS:
+        if path == "/" and name == FAULTS_XATTR:
             return msgspec.json.encode(self._model.faults)
-        if path == "/" and name == REPORTS:
+        if path == "/" and name == REPORTS_XATTR:
             return str(self._model.reports).encode()
         raise fail(errno.ENODATA)
 
@@ -154,8 +164,21 @@ def machine_firmware(machine: Path) -> Firmware:
 def main() -> None:
     """Mount, and serve until SIGTERM."""
     machine, mountpoint = sys.argv[1:]
+    try:
+        serve(TsmModel(machine_firmware(Path(machine))), mountpoint)
+    except RuntimeError as error:
+        if error.args != (_ENDED_BY_SIGNAL,):
+            raise
+
+
+def serve(model: TsmModel, mountpoint: str) -> None:
+    """Mount the model and serve it.
+
+    Raises:
+        RuntimeError: How libfuse ended, unless it was unmounted.
+    """
     mfusepy.FUSE(
-        TsmFuse(TsmModel(machine_firmware(Path(machine)))),
+        TsmFuse(model),
         mountpoint,
         foreground=True,
         fsname="nodeproof-tsm",

@@ -27,6 +27,10 @@ OUTBLOB_MAX = 32 * 1024
 PRIVLEVEL_MAX = 3
 """TSM_PRIVLEVEL_MAX, the same."""
 
+FAULTS_XATTR = "user.nodeproof.faults"
+REPORTS_XATTR = "user.nodeproof.reports"
+"""Extended attributes of the mounted directory, by which it is steered; the kernel has none."""
+
 READ_ONLY = 0o444
 WRITE_ONLY = 0o200
 

@@ -14,13 +14,11 @@ import msgspec
 
 from nodeproof_dev.errors import ComponentFailed, NotPossible
 from nodeproof_dev.process import Child, clean_environment, log_tail, python_command
-from nodeproof_dev.tsm_model import Faults
+from nodeproof_dev.tsm_model import FAULTS_XATTR, REPORTS_XATTR, Faults
 
 FUSE_DEVICE = Path("/dev/fuse")
 
 _READY_SECONDS = 20.0
-_FAULTS = "user.nodeproof.faults"
-_REPORTS = "user.nodeproof.reports"
 
 
 def missing() -> str:
@@ -91,13 +89,13 @@ class TsmMount:
     @property
     def faults(self) -> Faults:
         """What is wrong now; counters count down."""
-        return msgspec.json.decode(os.getxattr(self.root, _FAULTS), type=Faults)
+        return msgspec.json.decode(os.getxattr(self.root, FAULTS_XATTR), type=Faults)
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        os.setxattr(self.root, _FAULTS, msgspec.json.encode(faults))
+        os.setxattr(self.root, FAULTS_XATTR, msgspec.json.encode(faults))
 
     @property
     def reports(self) -> int:
         """How many requests reached the firmware."""
-        return int(os.getxattr(self.root, _REPORTS))
+        return int(os.getxattr(self.root, REPORTS_XATTR))

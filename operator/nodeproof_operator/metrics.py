@@ -71,7 +71,7 @@ class Metrics:
         )
         self.attempts = Counter(
             "nodeproof_attestation_attempts",
-            "Requests to the evidence service, by result (accepted, refused, deferred) and reason.",
+            "Attempts to attest, by result (accepted, refused, deferred, unavailable) and reason.",
             ["result", "reason", "signer"],
             registry=self.registry,
         )

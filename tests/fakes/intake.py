@@ -26,16 +26,19 @@ from nodeproof.protocol import (
     CHALLENGES_PATH,
     EVIDENCE_PATH,
     PROTOCOL_VERSION,
+    UNAVAILABLE_PATH,
     ChallengeAnswer,
     ChallengeRequest,
     EvidenceSubmission,
     Refusal,
+    Unavailability,
     decode,
     encode,
 )
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.roots import TrustAnchor
 from nodeproof.sevsnp.simulator import SimulatedMachine
+from nodeproof.unavailability import Cause
 from nodeproof_operator.cluster.objects import (
     AGENT,
     CA_BUNDLE,
@@ -210,6 +213,11 @@ class Agent:
 
     async def submit(self, submission: EvidenceSubmission, token: str | None = None) -> Answered:
         return await self.post(EVIDENCE_PATH, encode(submission), token)
+
+    async def excuse(self, cause: str = Cause.KEY_DISABLED, message: str = "no key") -> Answered:
+        """Say why there is no evidence."""
+        said = Unavailability(PROTOCOL_VERSION, cause, message)
+        return await self.post(UNAVAILABLE_PATH, encode(said))
 
     async def attest(self, **changes: Any) -> Answered:
         """Ask, answer, submit; ``changes`` are fields of the submission."""

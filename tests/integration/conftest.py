@@ -17,6 +17,7 @@ from nodeproof.sevsnp.simulator.processor import MEASUREMENT
 from nodeproof_dev.attester import EvidenceClient, HandDrivenAttester
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.installation import Installation
+from nodeproof_dev.interfaces import Interface
 from nodeproof_dev.node import SimulatedNode
 from nodeproof_dev.objects import AGENT_PODS, run_on
 from nodeproof_dev.operator_process import OperatorProcess
@@ -40,9 +41,15 @@ def join(plane: ControlPlane) -> Iterator[Callable[..., SimulatedNode]]:
             machine: Path | None = None,
             operator_url: Callable[[], str] = lambda: NOWHERE,
             labels: dict[str, str] | None = None,
+            interface: Interface | None = None,
         ) -> SimulatedNode:
             node = SimulatedNode(
-                plane, name, machine=machine, operator_url=operator_url, labels=labels
+                plane,
+                name,
+                machine=machine,
+                operator_url=operator_url,
+                labels=labels,
+                interface=interface,
             )
             return stack.enter_context(node)
 

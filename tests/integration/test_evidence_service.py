@@ -9,14 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cases.challenge_keys import attest_slowly
 from fakes.simulated import report
 from nodeproof import challenge as challenges
 from nodeproof.binding import report_data
-from nodeproof.protocol import EVIDENCE_PATH, MAX_REQUEST_BYTES
+from nodeproof.protocol import EVIDENCE_PATH, MAX_MESSAGE_LENGTH, MAX_REQUEST_BYTES
 from nodeproof.sevsnp.products import CPUID
+from nodeproof.unavailability import Cause
 from nodeproof_dev.attester import Answer, EvidenceClient, HandDrivenAttester
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.objects import attestation, node
@@ -38,6 +40,28 @@ def test_takes_genuine_evidence(attester: NewAttester, plane: ControlPlane) -> N
     assert b64decode(evidence["report"])[0x50:0x90] == report_data(
         b64decode(evidence["challenge"]), one.machine.boot_id
     )
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_keeps_why_an_agent_has_no_evidence_until_it_has_some(
+    attester: NewAttester, plane: ControlPlane, cause: Cause
+) -> None:
+    one = attester()
+    assert one.excuse(cause, "x" * MAX_MESSAGE_LENGTH).status == 200
+    said = plane.admin.get(attestation(one.name))["status"]["unavailable"]
+    assert (said["cause"], len(said["message"])) == (cause, MAX_MESSAGE_LENGTH)
+    assert one.attest().status == 200
+    assert "unavailable" not in plane.admin.get(attestation(one.name))["status"]
+
+
+def test_lets_nobody_else_speak_for_an_agent(attester: NewAttester, plane: ControlPlane) -> None:
+    one = attester()
+    token = _account_token(plane, "nodeproof-agent", audience="nodeproof")
+    assert refused(one.excuse("KeyDisabled", token=token)) == (403, "NotTheAgent")
+
+
+def test_tells_which_causes_it_knows(attester: NewAttester) -> None:
+    assert refused(attester().excuse("WordOfALaterRelease")) == (400, "CauseUnknown")
 
 
 def test_gives_no_challenge_without_a_token(attester: NewAttester) -> None:

@@ -21,6 +21,7 @@ from nodeproof.policy import (
     ReferenceValueSetSpec,
 )
 from nodeproof.result import MAX_FACT_LENGTH, AttestationPolicyStatus, NodeAttestationStatus
+from nodeproof.unavailability import Cause
 
 CRDS = {
     path.stem: yaml.safe_load(path.read_text())
@@ -268,6 +269,11 @@ def test_a_measurement_is_as_long_as_the_reports() -> None:
     assert measurement["minLength"] == measurement["maxLength"] == 2 * MEASUREMENT_SIZE
 
 
+def test_the_causes_of_missing_evidence_are_those_of_the_agent() -> None:
+    cause = schema("nodeattestations", "status", "unavailable", "cause")
+    assert cause["enum"] == [str(each) for each in Cause]
+
+
 def test_stored_evidence_has_the_sizes_of_the_wire() -> None:
     evidence = schema("nodeattestations", "status", "evidence")["properties"]
     assert evidence["challenge"]["maxLength"] == base64_length(challenge.MAX_SIZE)
@@ -284,6 +290,7 @@ def test_stored_evidence_has_the_sizes_of_the_wire() -> None:
         ("lastRefusal", "observed"),
         ("deferral", "message"),
         ("deferral", "expected"),
+        ("unavailable", "message"),
         ("policies", "[]", "failedChecks", "[]", "expected"),
         ("policies", "[]", "failedChecks", "[]", "observed"),
     ],

@@ -216,11 +216,37 @@ def test_the_operator_is_probed_on_its_metrics_port() -> None:
 
 def test_the_agent_understands_its_arguments() -> None:
     (container,) = AGENT["containers"]
-    settings = agent_settings.parse(container["args"], {})
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    settings = agent_settings.parse(container["args"], variables)
+    assert isinstance(settings.provider, agent_settings.Hardware)
     mounts = {each["mountPath"] for each in container["volumeMounts"]}
-    files = (settings.token_file.parent, settings.ca_file.parent, settings.provider.machine)
-    assert {str(each) for each in files} == mounts
+    files = (settings.token_file.parent, settings.ca_file.parent, settings.provider.tsm_root)
+    assert {str(each).removesuffix("/tsm/report") for each in files} == mounts
     assert settings.metrics_address.port == container["ports"][0]["containerPort"]
+
+
+def test_the_agent_takes_reports_from_the_machines_own_platform() -> None:
+    (container,) = AGENT["containers"]
+    assert isinstance(agent_settings.parse(container["args"], {}).provider, agent_settings.Hardware)
+    (root,) = container["env"]
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "configfs"]
+    assert root["name"] == "NODEPROOF_TSM_ROOT"
+    assert root["value"] == mount["mountPath"] + "/tsm/report"
+    assert not mount.get("readOnly")
+
+
+def test_the_agent_sees_of_the_host_configfs_and_no_more() -> None:
+    paths = [each["hostPath"]["path"] for each in AGENT["volumes"] if "hostPath" in each]
+    assert paths == ["/sys/kernel/config"]
+
+
+def test_no_mount_lies_where_default_apparmor_profiles_forbid_to_write() -> None:
+    (container,) = AGENT["containers"]
+    assert not [
+        each["mountPath"]
+        for each in container["volumeMounts"]
+        if each["mountPath"].startswith(("/sys", "/proc"))
+    ]
 
 
 def test_the_operator_understands_its_arguments() -> None:

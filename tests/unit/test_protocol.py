@@ -7,14 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeproof.errors import (
+    CauseUnknown,
     MessageError,
     MessageMalformed,
     MessageTooLarge,
     ProtocolUnsupported,
+    printable,
 )
 from nodeproof.protocol import (
+    MAX_CAUSE_LENGTH,
     MAX_CERTIFICATE_TABLE_BYTES,
+    MAX_MESSAGE_LENGTH,
     MAX_REQUEST_BYTES,
+    MAX_UNAVAILABILITY_BYTES,
     PROTOCOL_VERSION,
     SUPPORTED_VERSIONS,
     ChallengeAnswer,
@@ -22,10 +27,14 @@ from nodeproof.protocol import (
     EvidenceReceipt,
     EvidenceSubmission,
     Refusal,
+    Unavailability,
+    UnavailabilityReceipt,
     decode,
     encode,
 )
+from nodeproof.result import MAX_FACT_LENGTH
 from nodeproof.sevsnp.certtable import MAX_TABLE_SIZE
+from nodeproof.unavailability import Cause
 
 SUBMISSION = EvidenceSubmission(
     protocol=PROTOCOL_VERSION,
@@ -43,6 +52,8 @@ SUBMISSION = EvidenceSubmission(
         ChallengeAnswer(challenge=b"challenge"),
         SUBMISSION,
         EvidenceReceipt(sequence=1, next_seconds=300.5),
+        Unavailability(protocol=PROTOCOL_VERSION, cause="KeyDisabled", message="no key"),
+        UnavailabilityReceipt(next_seconds=300.5),
         Refusal(reason="Overloaded", message="busy", retry_after_seconds=7),
     ],
     ids=lambda message: type(message).__name__,
@@ -68,6 +79,49 @@ def test_certificates_may_be_left_out() -> None:
 
 def test_unknown_fields_of_a_newer_agent_are_ignored() -> None:
     assert decode(b'{"protocol":1,"more":[1]}', ChallengeRequest).protocol == 1
+
+
+def test_the_largest_word_on_missing_evidence_fits() -> None:
+    largest = Unavailability(PROTOCOL_VERSION, "C" * MAX_CAUSE_LENGTH, "\x00" * MAX_MESSAGE_LENGTH)
+    body = encode(largest)
+    assert decode(body, Unavailability, limit=MAX_UNAVAILABILITY_BYTES) == largest
+
+
+def test_what_is_said_of_missing_evidence_is_what_a_status_holds() -> None:
+    assert MAX_MESSAGE_LENGTH == MAX_FACT_LENGTH
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cause": "C" * (MAX_CAUSE_LENGTH + 1)},
+        {"cause": "NoPlatform", "message": "x" * (MAX_MESSAGE_LENGTH + 1)},
+        {"cause": 1},
+        {},
+    ],
+    ids=["cause too long", "message too long", "no word", "no cause"],
+)
+def test_refuses_a_word_on_missing_evidence_out_of_bounds(fields: dict[str, object]) -> None:
+    with pytest.raises(MessageMalformed):
+        decode(json.dumps({"protocol": 1, **fields}).encode(), Unavailability)
+
+
+def test_refuses_a_word_on_missing_evidence_in_a_version_that_is_not_served() -> None:
+    with pytest.raises(ProtocolUnsupported):
+        decode(b'{"protocol":2,"cause":"NoPlatform"}', Unavailability)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_knows_every_cause(cause: Cause) -> None:
+    assert Unavailability(PROTOCOL_VERSION, str(cause)).known_cause() is cause
+
+
+@pytest.mark.parametrize("word", ["", "noplatform", "NO_PLATFORM", "WordOfALaterRelease", "x\x1b"])
+def test_a_cause_that_is_not_known_is_told_which_are(word: str) -> None:
+    with pytest.raises(CauseUnknown) as caught:
+        Unavailability(PROTOCOL_VERSION, word).known_cause()
+    assert "NoPlatform, InterfaceNotMounted" in caught.value.expected
+    assert caught.value.observed == printable(word)
 
 
 def test_the_largest_submission_fits() -> None:

@@ -1,4 +1,4 @@
-"""Where reports come from: the provider protocol and the choice of one.
+"""Where reports come from: what every provider does; ``selection`` chooses one.
 
 A provider's calls block, for seconds when firmware is busy or throttles; ``worker.Platform`` calls
 it from threads.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
-
-from nodeproof_agent.settings import Simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +35,3 @@ class Provider(Protocol):
 
     def attest(self, report_data: bytes) -> PlatformEvidence:
         """Return a report over these 64 bytes."""
-
-
-def choose(chosen: Simulated) -> Provider:
-    """Return the provider that the settings name."""
-    # Loaded only when chosen: a real node never holds the simulator in memory.
-    from nodeproof_agent.providers.simulated import SimulatedProvider  # noqa: PLC0415
-
-    provider = SimulatedProvider(chosen.machine)
-    provider.warn()
-    return provider

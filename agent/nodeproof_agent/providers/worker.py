@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from nodeproof.challenge import LIFE
+from nodeproof.unavailability import Cause
 from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.providers import PlatformEvidence, Provider
 
@@ -43,7 +44,9 @@ class Platform:
 
     async def _ask(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         if self._call is not None and not self._call.done():
-            raise ProviderFailed("the platform is still busy with an earlier request")
+            raise ProviderFailed(
+                "the platform is still busy with an earlier request", cause=Cause.TIMED_OUT
+            )
         call = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
         self._call = call
         # A thread cannot be cancelled: ``wait`` leaves it running, and ``_call`` remembers it.
@@ -51,7 +54,9 @@ class Platform:
         if not call.done():
             call.add_done_callback(_forget)
             raise ProviderFailed(
-                "the platform gave no evidence in time", expected=f"within {self._patience:g} s"
+                "the platform gave no evidence in time",
+                cause=Cause.TIMED_OUT,
+                expected=f"within {self._patience:g} s",
             )
         try:
             return call.result()
@@ -59,7 +64,9 @@ class Platform:
             raise
         except Exception as error:  # a provider is a driver: all it raises means no evidence
             raise ProviderFailed(
-                "the platform gave no evidence", observed=f"{type(error).__name__}: {error}"
+                "the platform gave no evidence",
+                cause=Cause.INTERNAL_ERROR,
+                observed=f"{type(error).__name__}: {error}",
             ) from error
 
 

@@ -6,7 +6,7 @@ official client; narrow, so that a fake can stand in for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -78,21 +78,27 @@ async def list_all(gateway: Gateway, path: str) -> Listing:
             return Listing(tuple(items), page["metadata"]["resourceVersion"])
 
 
-async def list_labelled(gateway: Gateway, path: str, label: str, *, most: int) -> tuple[Json, ...]:
-    """Return the objects under ``path`` whose ``label`` is ``true``, the first ``most`` by name.
+async def list_labelled(
+    gateway: Gateway, path: str, label: str, *, most: int
+) -> AsyncIterator[Json]:
+    """Yield the objects under ``path`` whose ``label`` is ``true``, the first ``most`` by name.
+
+    No more than a page of them is held: each may be as large as etcd stores.
 
     Raises:
-        ApiError: A page could not be had; there is no partial result.
+        ApiError: A page could not be had; what was yielded before is not all there is.
     """
-    items: list[Json] = []
     query = {"labelSelector": f"{label}=true"}
     token = ""
-    while True:
+    while most > 0:
         page = await _page(gateway, path, token, query, LABELLED_PAGE_SIZE)
-        items.extend(page.get("items") or ())
+        items = (page.get("items") or ())[:most]
+        for body in items:
+            yield body
+        most -= len(items)
         token = page["metadata"].get("continue", "")
-        if not token or len(items) >= most:
-            return tuple(items[:most])
+        if not token:
+            return
 
 
 async def _page(

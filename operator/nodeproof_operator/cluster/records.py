@@ -22,6 +22,7 @@ from nodeproof.result import (
     LastRefusal,
     PolicyResult,
     StoredEvidence,
+    Unavailable,
 )
 from nodeproof_operator.cluster.errors import Conflict, NotFound
 from nodeproof_operator.cluster.gateway import MERGE_PATCH, Gateway, Json
@@ -75,29 +76,38 @@ class Records:
         raise Overloaded("the node's NodeAttestation is being replaced", retry_after_seconds=1)
 
     async def write_evidence(self, record: Record, evidence: StoredEvidence) -> Record:
-        """Store evidence and forget refusals and deferral.
+        """Store evidence and forget whatever kept it away: refusals, deferral, unavailability.
 
         Raises:
             Conflict: The record is no longer as given.
         """
-        status = {"evidence": _whole(evidence), "lastRefusal": None, "deferral": None}
-        return await self._write(record, status)
+        ended = {"lastRefusal": None, "deferral": None, "unavailable": None}
+        return await self._write(record, {"evidence": _whole(evidence), **ended})
 
     async def write_refusal(self, record: Record, refusal: LastRefusal) -> Record:
-        """Store the newest refusal; nothing is deferred any more.
+        """Store the newest refusal; nothing is deferred any more, and there was something.
 
         Raises:
             Conflict: The record is no longer as given.
         """
-        return await self._write(record, {"lastRefusal": _whole(refusal), "deferral": None})
+        ended = {"deferral": None, "unavailable": None}
+        return await self._write(record, {"lastRefusal": _whole(refusal), **ended})
 
     async def write_deferral(self, record: Record, deferral: Deferral) -> Record:
-        """Store why the newest submission cannot be judged yet; all else stays.
+        """Store why the newest submission cannot be judged yet; evidence and refusal stay.
 
         Raises:
             Conflict: The record is no longer as given.
         """
-        return await self._write(record, {"deferral": _whole(deferral)})
+        return await self._write(record, {"deferral": _whole(deferral), "unavailable": None})
+
+    async def write_unavailable(self, record: Record, unavailable: Unavailable) -> Record:
+        """Store why the agent has no evidence; all else stays.
+
+        Raises:
+            Conflict: The record is no longer as given.
+        """
+        return await self._write(record, {"unavailable": _whole(unavailable)})
 
     async def write_result(
         self,

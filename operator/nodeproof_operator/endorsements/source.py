@@ -205,9 +205,8 @@ class Endorsements:
 
     def _lacking(self, report: bytes) -> Iterator[CollateralName]:
         """Yield all that is not held: a person can bring also what is not to be asked for yet."""
-        for name in (*_ca_names(report), *_vcek_names(report)):
-            if not self._holdings.has(name):
-                yield name
+        yield from (name for name in _ca_names(report) if not self._holdings.has(name))
+        yield from (name for name in _vcek_names(report) if not self._holdings.has(name))
 
     def _want(self, names: Iterable[CollateralName], demand: Demand | None) -> int:
         """Ask for names that are not held; return when to come again, 0 if there is no need."""

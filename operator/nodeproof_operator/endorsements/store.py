@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
@@ -30,6 +31,10 @@ MAX_CONFIG_MAPS = 64
 
 MAX_VALUES = 4096
 """Values that are looked at, in all ConfigMaps together."""
+
+MAX_CHARACTERS = 16 * 1024 * 1024
+"""Characters of these values, as the ConfigMaps hold them: a bundle's have a quarter of a million
+each. Whatever there is more is not even decoded."""
 
 _CHAINS = {f"crl-{role.lower()}-": role for role in (Role.ASK, Role.ASVK)}
 """How the keys of lists begin that the operator writes: beside which chain AMD hands them out."""
@@ -72,17 +77,15 @@ class Store:
         Raises:
             ApiError: They cannot be read; what is held stays.
         """
-        listed = await list_labelled(self._gateway, self._path, LABEL, most=MAX_CONFIG_MAPS + 1)
-        values = [each for body in listed[:MAX_CONFIG_MAPS] for each in _values(body)]
-        read = values[:MAX_VALUES]
+        reading = _Reading()
+        listed = list_labelled(self._gateway, self._path, LABEL, most=MAX_CONFIG_MAPS + 1)
+        async for body in listed:
+            reading.take(body)
         # Signatures by the thousand: the event loop has other things to do meanwhile.
-        sieve = self._holdings.sieve(each.found for each in read)
+        sieve = self._holdings.sieve(each.found for each in reading.values)
         self._holdings.keep(await asyncio.to_thread(sieve.sift))
-        self._report(
-            [each for each in read if not self._holdings.is_usable(each.found)]
-            + values[MAX_VALUES:],
-            too_many=len(listed) > MAX_CONFIG_MAPS,
-        )
+        usable = [each for each in reading.values if self._holdings.is_usable(each.found)]
+        self._report(reading.without(usable))
 
     async def save(self) -> None:
         """Write chains and lists of all products of which this process has fetched something.
@@ -101,26 +104,52 @@ class Store:
         self._holdings.keep(self._holdings.sieve(found).sift())
         return dict(_entries(self._holdings, product))
 
-    def _report(self, ignored: Iterable[_Value], *, too_many: bool) -> None:
-        """Count what was ignored, and log it once, not in every round."""
-        counts: dict[str, int] = {}
-        for each in ignored:
-            counts[each.config_map] = counts.get(each.config_map, 0) + 1
-        if too_many:
-            counts[_FURTHER] = 1
-        self.ignored = sum(counts.values())
-        for name, count in counts.items():
+    def _report(self, ignored: Mapping[str, int]) -> None:
+        """Count what was ignored, by ConfigMap, and log it once, not in every round."""
+        self.ignored = sum(ignored.values())
+        for name, count in ignored.items():
             if self._reported.get(name) != count:
                 _log.warning("endorsements ignored", config_map=name, values=count)
-        self._reported = counts
+        self._reported = ignored
 
 
-def _values(body: Json) -> Iterator[_Value]:
-    name = body["metadata"]["name"]
-    for key, text in (body.get("data") or {}).items():
-        yield _Value(name, _found(key, text.encode()))
-    for key, text in (body.get("binaryData") or {}).items():
-        yield _Value(name, _found(key, b64decode(text)))
+class _Reading:
+    """What one round reads: bounded, whatever the ConfigMaps hold.
+
+    Attributes:
+        values: Those that are looked at.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[_Value] = []
+        self._counts: dict[str, int] = {}
+        self._characters = 0
+
+    def take(self, body: Json) -> None:
+        """Take the values of the next ConfigMap, as many as there is room for."""
+        if len(self._counts) == MAX_CONFIG_MAPS:
+            self._counts[_FURTHER] = 1
+            return
+        name, texts = body["metadata"]["name"], (body.get("data") or {}).items()
+        binary = (body.get("binaryData") or {}).items()
+        self._counts[name] = len(texts) + len(binary)
+        for key, text in self._fitting(texts):
+            self.values.append(_Value(name, _found(key, text.encode())))
+        for key, text in self._fitting(binary):
+            self.values.append(_Value(name, _found(key, b64decode(text))))
+
+    def without(self, usable: Iterable[_Value]) -> Mapping[str, int]:
+        """Return how many values of each ConfigMap are of no use, if any."""
+        counts = Counter(self._counts)
+        counts.subtract(each.config_map for each in usable)
+        return {name: count for name, count in counts.items() if count}
+
+    def _fitting(self, items: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        for key, text in items:
+            self._characters += len(text)
+            if len(self.values) >= MAX_VALUES or self._characters > MAX_CHARACTERS:
+                return
+            yield key, text
 
 
 def _found(key: str, data: bytes) -> Found:

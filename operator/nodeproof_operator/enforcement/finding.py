@@ -24,6 +24,7 @@ from nodeproof.result import (
     Outcome,
     Reason,
 )
+from nodeproof.unavailability import CAUSES, Cause
 from nodeproof_operator.cluster.views import NodeView, Record
 from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
 from nodeproof_operator.enforcement.selection import Policies
@@ -36,6 +37,10 @@ ReferenceValues = Mapping[str, ReferenceValueSet | PolicyInvalid]
 
 KEY_RECHECK = timedelta(seconds=30)
 """When to ask again for a challenge key that is unknown: another replica may just have made it."""
+
+_MAX_CAUSE = 63
+_MAX_ADDED = 300
+"""Characters of an agent's own words in a message."""
 
 _MAX_BOOT_ID = 64
 """Characters of a boot ID in a message: the Node's own is whatever its kubelet writes."""
@@ -110,13 +115,25 @@ def waiting(case: Case) -> Deferral | None:
     Its word is believed no further than this: the node is not silent.
     """
     deferral = case.record.status.deferral if case.record else None
-    # A time that lies ahead is none that we wrote.
-    if deferral is None or deferral.time.tzinfo is None or deferral.time > case.now + CLOCK_SKEW:
-        return None
-    proof = case.proof
-    if isinstance(proof, VerifiedEvidence) and deferral.time <= proof.challenge.issued_time:
-        return None
-    return deferral
+    return deferral if deferral and _is_news(deferral.time, case) else None
+
+
+def excuse(case: Case) -> str:
+    """Return why the agent has no evidence newer than what was judged, by its own word; or ''.
+
+    These are words for people. Nothing else follows from them: who could only say what keeps
+    evidence away could say anything.
+    """
+    said = case.record.status.unavailable if case.record else None
+    if said is None or not _is_news(said.time, case):
+        return ""
+    text = f"its agent says that it has no evidence: {printable(said.cause)[:_MAX_CAUSE]}"
+    if said.cause in CAUSES:
+        explanation = CAUSES[Cause(said.cause)]
+        text += f" ({explanation.title}). {explanation.remedy}"
+    if said.message:
+        text += f' It adds: "{printable(said.message)[:_MAX_ADDED]}"'
+    return text
 
 
 def unjudged(before: str, deferral: Deferral) -> Finding:
@@ -130,6 +147,15 @@ def unjudged(before: str, deferral: Deferral) -> Finding:
 def moment(time: datetime) -> str:
     """Return a time as Kubernetes writes it."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_news(time: datetime, case: Case) -> bool:
+    """Tell whether something stored was written after the evidence it stands beside."""
+    # A time that lies ahead is none that we wrote.
+    if time.tzinfo is None or time > case.now + CLOCK_SKEW:
+        return False
+    proof = case.proof
+    return not isinstance(proof, VerifiedEvidence) or time > proof.challenge.issued_time
 
 
 def _no_evidence(refusal: LastRefusal | None, deferral: Deferral | None) -> Finding:

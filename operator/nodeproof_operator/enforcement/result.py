@@ -22,7 +22,7 @@ from nodeproof.result import (
     Status,
 )
 from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
-from nodeproof_operator.enforcement.finding import Case
+from nodeproof_operator.enforcement.finding import Case, excuse
 from nodeproof_operator.enforcement.revocation import endorsements_current
 from nodeproof_operator.enforcement.selection import Selection, released, select
 from nodeproof_operator.enforcement.verdict import Verdict, judge
@@ -71,7 +71,8 @@ def assess(case: Case) -> Assessment:
     """Return the result of a Node: evidence, policies and time decide, never an earlier result.
 
     From the earlier status come only times of transition, the names of policies that the Node has
-    left, and refusals, all of which can but lower trust; and a deferral, which earns no label.
+    left, and refusals, all of which can but lower trust; a deferral, which earns no label; and the
+    agent's word on missing evidence, which is shown where something is unknown and changes nothing.
     """
     selections = select(case.node, case.record, case.policies)
     verdicts = tuple(judge(each, case) for each in selections)
@@ -131,6 +132,9 @@ def _attested(counting: Sequence[Verdict], signer: str, case: Case) -> Condition
     if signer == SignerKind.SIMULATED:
         messages.insert(0, "simulated platform: not a proof")
     text = "; ".join(messages)
+    if outcome is Outcome.UNKNOWN and (said := excuse(case)):
+        # Many policies say much of one silence: what it comes from must not be cut off.
+        text = f"{text[: MAX_FACT_LENGTH - len(said) - 2]}; {said}"
     return _condition(CONDITION_ATTESTED, _STATUS[outcome], decisive[0].reason, text, case)
 
 

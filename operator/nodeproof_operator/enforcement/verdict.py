@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nodeproof.appraisal import Appraisal, appraise
+from nodeproof.appraisal import Appraisal, appraise, next_change
 from nodeproof.errors import PolicyInvalid
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.policy import EnforcementRules, Policy, ReferenceValueSet, RevocationMode
@@ -152,7 +152,7 @@ def _appraised(
         expiration_time=end if appraisal.passed else None,
     )
     verdict = _unless_unvouched(_unless_unjudged(verdict, case), policy, proof, case)
-    changes = (_next_change(values, case.now), _next_list(policy, proof, case.now))
+    changes = (next_change(policy, values, case.now), _next_list(policy, proof, case.now))
     recheck = min((each for each in changes if each), default=None)
     return replace(verdict, finding=replace(verdict.finding, recheck_time=recheck))
 
@@ -210,17 +210,6 @@ def missing_values(policy: Policy, reference_values: ReferenceValues) -> str:
 def _readable(policy: Policy, reference_values: ReferenceValues) -> list[ReferenceValueSet]:
     found = (reference_values.get(name) for name in policy.spec.reference_value_set_names)
     return [each for each in found if isinstance(each, ReferenceValueSet)]
-
-
-def _next_change(values: list[ReferenceValueSet], now: datetime) -> datetime | None:
-    """Return when the next reference value ends: what passes now may fail then."""
-    ends = (
-        measurement.expiration_time
-        for each in values
-        for measurement in each.measurements
-        if measurement.expiration_time is not None and measurement.expiration_time > now
-    )
-    return min(ends, default=None)
 
 
 def _next_list(policy: Policy, proof: VerifiedEvidence, now: datetime) -> datetime | None:

@@ -7,6 +7,7 @@ resourceVersion that was judged; when somebody else was first, the judgement is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +20,13 @@ from nodeproof.errors import (
 )
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof.protocol import EvidenceSubmission
-from nodeproof.result import MAX_FACT_LENGTH, Deferral, LastRefusal, StoredEvidence
+from nodeproof.result import (
+    MAX_FACT_LENGTH,
+    Deferral,
+    LastRefusal,
+    StoredEvidence,
+    Unavailable,
+)
 from nodeproof_operator.cluster.errors import Conflict, NotFound
 from nodeproof_operator.cluster.records import Records
 from nodeproof_operator.cluster.views import Record
@@ -28,9 +35,9 @@ from nodeproof_operator.intake.errors import API_RETRY_SECONDS, deferred_on_api_
 MAX_TRIES = 5
 """Writes of one answer: others write a NodeAttestation a few times in a round at most."""
 
-
-DEFERRAL_RENEWAL = timedelta(minutes=5)
-"""How old a deferral may get before it is written again: a fleet that waits costs few writes."""
+RENEWAL = timedelta(minutes=5)
+"""How old a deferral, or a word on missing evidence, may get before the same is written again: a
+fleet that waits costs few writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,21 @@ class Registry:
         else:
             await self._refuse(record, answer, error, now)
 
+    async def note(self, node_name: str, node_uid: str, unavailable: Unavailable) -> None:
+        """Record why a Node's agent has no evidence, unless it said so a moment ago.
+
+        Raises:
+            Overloaded: The API server cannot be asked now, or others write all the time.
+        """
+        for _ in range(MAX_TRIES):
+            record = await self.ensure(node_name, node_uid)
+            if _known(record, unavailable):
+                return
+            with deferred_on_api_trouble(), suppress(Conflict, NotFound):
+                await self.records.write_unavailable(record, unavailable)
+                return
+        raise _busy()
+
     async def _refuse(
         self, record: Record, answer: Answer, error: VerificationError, now: datetime
     ) -> None:
@@ -218,11 +240,22 @@ def _refusal(record: Record, error: VerificationError, now: datetime) -> LastRef
 
 
 def _told(record: Record, deferral: Deferral) -> bool:
-    """Whether the record says the same already, not long ago; a time ahead is none of ours."""
+    """Whether the record says the same already, not long ago."""
     last = record.status.deferral
-    if last is None or last.time.tzinfo is None or last.reason != deferral.reason:
+    return last is not None and last.reason == deferral.reason and _recent(last.time, deferral.time)
+
+
+def _known(record: Record, unavailable: Unavailable) -> bool:
+    """Whether the record says the same already, not long ago."""
+    last = record.status.unavailable
+    if last is None or last.cause != unavailable.cause:
         return False
-    return deferral.time - DEFERRAL_RENEWAL < last.time <= deferral.time + CLOCK_SKEW
+    return _recent(last.time, unavailable.time)
+
+
+def _recent(time: datetime, now: datetime) -> bool:
+    """Whether a time needs no renewal; one that lies ahead is none that we wrote."""
+    return time.tzinfo is not None and now - RENEWAL < time <= now + CLOCK_SKEW
 
 
 def _deferral(error: EndorsementsUnavailable, now: datetime) -> Deferral:

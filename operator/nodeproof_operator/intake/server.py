@@ -17,7 +17,12 @@ from nodeproof.errors import (
     NodeproofError,
     Overloaded,
 )
-from nodeproof.protocol import CHALLENGES_PATH, EVIDENCE_PATH, MAX_REQUEST_BYTES
+from nodeproof.protocol import (
+    CHALLENGES_PATH,
+    EVIDENCE_PATH,
+    MAX_REQUEST_BYTES,
+    UNAVAILABLE_PATH,
+)
 from nodeproof_operator.intake.admission import RateLimiter
 from nodeproof_operator.intake.answers import (
     INTERNAL_ERROR,
@@ -39,7 +44,7 @@ MAX_REQUESTS = 512
 
 BUSY_RETRY_SECONDS = 2
 
-Result = Literal["accepted", "refused", "deferred"]
+Result = Literal["accepted", "refused", "deferred", "unavailable"]
 
 _log = structlog.get_logger()
 
@@ -51,8 +56,10 @@ class IntakeObserver(Protocol):
         """Count one attempt.
 
         Args:
-            result: ``deferred`` if the agent was asked to come again, for no fault of its own.
-            reason: The error's reason, ``Accepted``, or ``Repeated`` for evidence stored before.
+            result: ``deferred`` if the agent was asked to come again, for no fault of its own;
+                ``unavailable`` if it had no evidence.
+            reason: The error's reason, ``Accepted``, ``Repeated`` for evidence stored before, or
+                the cause why there is none.
             signer: Whose word accepted evidence rests on; else empty.
         """
         ...
@@ -82,6 +89,7 @@ class Intake:
         application = web.Application(middlewares=[self._answer])
         application.router.add_post(CHALLENGES_PATH, self._challenges)
         application.router.add_post(EVIDENCE_PATH, self._evidence)
+        application.router.add_post(UNAVAILABLE_PATH, self._unavailable)
         return application
 
     async def _challenges(self, request: web.Request) -> web.Response:
@@ -101,6 +109,18 @@ class Intake:
             sequence=outcome.receipt.sequence,
         )
         return accepted(outcome.receipt)
+
+    async def _unavailable(self, request: web.Request) -> web.Response:
+        token, body = await self._read(request)
+        excused = await self.service.unavailable(token, body)
+        self.observer.attempt("unavailable", str(excused.cause), "")
+        _log.info(
+            "agent has no evidence",
+            path=request.path,
+            reason=str(excused.cause),
+            message=excused.message,
+        )
+        return accepted(excused.receipt)
 
     async def _read(self, request: web.Request) -> tuple[str, bytes]:
         token = bearer_token(request.headers.get("Authorization"))

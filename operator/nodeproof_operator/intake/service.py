@@ -1,8 +1,8 @@
 """The pipeline: from a token to a challenge, from an answer to stored evidence.
 
-Read ``EvidenceService.challenge`` and ``EvidenceService.evidence`` from top to bottom: every line
-is one thing that must hold, cheapest first. Nothing is kept between requests: a challenge carries
-all that its answer is judged by, so any replica can take it.
+Read ``EvidenceService``'s ``challenge``, ``evidence`` and ``unavailable`` from top to bottom: every
+line is one thing that must hold, cheapest first. Nothing is kept between requests: a challenge
+carries all that its answer is judged by, so any replica can take it.
 """
 
 from __future__ import annotations
@@ -33,19 +33,25 @@ from nodeproof.errors import (
     MessageMalformed,
     MessageTooLarge,
     VerificationError,
+    printable,
 )
 from nodeproof.evidence import VerifiedEvidence, check_answers, verify_answer
 from nodeproof.protocol import (
     MAX_BOOT_ID_LENGTH,
     MAX_CERTIFICATE_TABLE_BYTES,
+    MAX_UNAVAILABILITY_BYTES,
     ChallengeAnswer,
     ChallengeRequest,
     EvidenceReceipt,
     EvidenceSubmission,
+    Unavailability,
+    UnavailabilityReceipt,
     decode,
 )
+from nodeproof.result import MAX_FACT_LENGTH, Unavailable
 from nodeproof.sevsnp.crl import Revocation
 from nodeproof.sevsnp.roots import TrustAnchor
+from nodeproof.unavailability import Cause
 from nodeproof_operator.cluster.views import Record
 from nodeproof_operator.intake.admission import RateLimiter
 from nodeproof_operator.intake.challenges import Keyring
@@ -74,6 +80,21 @@ class Accepted:
 
     receipt: EvidenceReceipt
     signer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excused:
+    """A word on missing evidence that is noted.
+
+    Attributes:
+        receipt: What the agent is told.
+        cause: Why there is none.
+        message: The same in the agent's words, printable.
+    """
+
+    receipt: UnavailabilityReceipt
+    cause: Cause
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +185,24 @@ class EvidenceService:
         self.endorsements.note(verified.claims)
         return self._accepted(answer, signer=verified.claims.signer)
 
+    async def unavailable(self, token: str, body: bytes) -> Excused:
+        """Note why the agent that holds ``token`` has no evidence: its word, and no more.
+
+        Raises:
+            MessageError: The body is no such message, or its cause is a word we do not have.
+            AuthenticationError: See ``Authenticator.authenticate``.
+            Overloaded: The node asks too often, or the API server cannot be asked.
+        """
+        said = decode(body, Unavailability, limit=MAX_UNAVAILABILITY_BYTES)
+        cause = said.known_cause()
+        identity = await self.authenticator.authenticate(token)
+        _name_in_log(identity.node_name, identity.node_uid)
+        self.node_limiter.admit(identity.node_uid)
+        message = printable(said.message)[:MAX_FACT_LENGTH]
+        noted = Unavailable(self.clock(), str(cause), message)
+        await self.registry.note(identity.node_name, identity.node_uid, noted)
+        return Excused(UnavailabilityReceipt(self._next_seconds()), cause, message)
+
     def _subject(self, identity: AgentIdentity, token: str) -> Subject:
         return Subject(
             cluster_uid=self.cluster_uid,
@@ -215,11 +254,11 @@ class EvidenceService:
         )
 
     def _accepted(self, answer: Answer, signer: str) -> Accepted:
-        spread = self.random.uniform(1 - JITTER, 1 + JITTER)
-        receipt = EvidenceReceipt(
-            sequence=answer.sequence, next_seconds=self.interval_seconds() * spread
-        )
+        receipt = EvidenceReceipt(sequence=answer.sequence, next_seconds=self._next_seconds())
         return Accepted(receipt, signer)
+
+    def _next_seconds(self) -> float:
+        return self.interval_seconds() * self.random.uniform(1 - JITTER, 1 + JITTER)
 
 
 def _deadline(record: Record, now: datetime) -> datetime | None:

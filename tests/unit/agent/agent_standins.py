@@ -26,13 +26,17 @@ from nodeproof.binding import report_data
 from nodeproof.protocol import (
     CHALLENGES_PATH,
     EVIDENCE_PATH,
+    UNAVAILABLE_PATH,
     ChallengeAnswer,
     EvidenceReceipt,
     EvidenceSubmission,
     Refusal,
+    Unavailability,
+    UnavailabilityReceipt,
     decode,
     encode,
 )
+from nodeproof.unavailability import Cause
 from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.identity import AgentIdentity
 from nodeproof_agent.providers import PlatformEvidence
@@ -139,6 +143,7 @@ class FakeProvider:
     fault: Exception | None = None
     signs: bytes | None = None
     certificates: bytes = b"certificate table"
+    size: int = 1184
     asked: list[bytes] = field(default_factory=list)
     before: Callable[[], object] = lambda: None
     begun: threading.Event = field(default_factory=threading.Event)
@@ -154,10 +159,15 @@ class FakeProvider:
             raise self.fault
         report = bytearray(1184)
         report[0x50:0x90] = data if self.signs is None else self.signs
-        return PlatformEvidence(bytes(report), self.certificates)
+        return PlatformEvidence(bytes(report[: self.size]), self.certificates)
 
 
-NO_DEVICE = ProviderFailed("there is no device", expected="/dev/sev-guest")
+def no_device(cause: Cause = Cause.NO_PLATFORM) -> ProviderFailed:
+    """Return what a provider raises; it is another object every time, as in life."""
+    return ProviderFailed("there is no device", cause=cause, expected="/dev/sev-guest")
+
+
+NO_DEVICE = no_device()
 
 
 class Authority:
@@ -176,12 +186,14 @@ class Authority:
         )
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server_context(self, directory: Path) -> ssl.SSLContext:
-        """Return a context for a server on 127.0.0.1."""
+    def server_context(
+        self, directory: Path, ends: timedelta = timedelta(hours=1)
+    ) -> ssl.SSLContext:
+        """Return a context for a server on 127.0.0.1; its certificate ends so long from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
         certificate = (
-            self._builder(x509.Name([]), key.public_key())
+            self._builder(x509.Name([]), key.public_key(), ends)
             .add_extension(name, critical=True)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
@@ -201,7 +213,10 @@ class Authority:
         return context
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        ends: timedelta = timedelta(hours=1),
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
@@ -211,7 +226,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_after(now + ends)
         )
 
 
@@ -223,6 +238,7 @@ class FakeOperator:
         self.subject = OWN
         self.tokens: list[tuple[str, str]] = []
         self.submissions: list[EvidenceSubmission] = []
+        self.excuses: list[Unavailability] = []
         self._instead: dict[str, list[Responder]] = defaultdict(list)
         self._runner: web.AppRunner | None = None
         self._arrived = asyncio.Condition()
@@ -264,11 +280,15 @@ class FakeOperator:
             self._arrived.notify_all()
         if request.path == EVIDENCE_PATH:
             self.submissions.append(decode(await request.read(), EvidenceSubmission))
+        if request.path == UNAVAILABLE_PATH:
+            self.excuses.append(decode(await request.read(), Unavailability))
         if self._instead[request.path]:
             return await self._instead[request.path].pop(0)(request)
         if request.path == CHALLENGES_PATH:
             data = challenge_for(token, self.subject, sequence=len(self.tokens))
             return web.Response(body=encode(ChallengeAnswer(challenge=data)))
+        if request.path == UNAVAILABLE_PATH:
+            return web.Response(body=encode(UnavailabilityReceipt(next_seconds=INTERVAL)))
         last = self.submissions[-1]
         assert last.report[0x50:0x90] == report_data(last.challenge, last.boot_id)
         return web.Response(body=encode(receipt()))

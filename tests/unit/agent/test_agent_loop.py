@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from nodeproof.errors import IdentityMismatch
 from nodeproof.protocol import CHALLENGES_PATH, EvidenceReceipt, Refusal
+from nodeproof.unavailability import CAUSES, Cause
 from nodeproof_agent.errors import REASONS, OperatorRefused, OperatorUnreachable
 from nodeproof_agent.loop import ROUND_SECONDS, AttestationLoop, Clock
 from nodeproof_agent.metrics import LAST_SUCCESS, ROUND_DURATION, ROUNDS, Metrics
@@ -186,7 +187,7 @@ async def test_counts_a_success_and_when_it_was(fake_time: FakeTime) -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (NO_DEVICE, "ProviderFailed"),
+        (NO_DEVICE, "NoPlatform"),
         (DOWN, "OperatorUnreachable"),
         (IdentityMismatch("not ours"), "IdentityMismatch"),
         (refused("TokenRejected"), "TokenRejected"),
@@ -213,9 +214,10 @@ async def test_logs_why_a_round_failed(fake_time: FakeTime) -> None:
         {
             "event": "attestation failed",
             "log_level": "warning",
-            "reason": "ProviderFailed",
+            "reason": "NoPlatform",
             "message": "there is no device",
             "expected": "/dev/sev-guest",
+            "remedy": CAUSES[Cause.NO_PLATFORM].remedy,
             "failures": 1,
             "next_seconds": 1.0,
         }

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from nodeproof.unavailability import Cause
 from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.providers.worker import Platform
 from unit.agent.agent_standins import NO_DEVICE, FakeProvider
@@ -43,13 +44,15 @@ async def test_passes_on_why_there_is_no_evidence() -> None:
 
 
 async def test_whatever_a_provider_raises_means_no_evidence() -> None:
-    with pytest.raises(ProviderFailed, match="observed TimeoutError: firmware"):
+    with pytest.raises(ProviderFailed, match="observed TimeoutError: firmware") as caught:
         await Platform(FakeProvider(fault=TimeoutError("firmware"))).attest(DATA)
+    assert caught.value.cause is Cause.INTERNAL_ERROR
 
 
 async def test_does_not_wait_for_ever(blocked: FakeProvider, gate: threading.Event) -> None:
-    with pytest.raises(ProviderFailed, match=r"expected within 0\.01 s"):
+    with pytest.raises(ProviderFailed, match=r"expected within 0\.01 s") as caught:
         await Platform(blocked, patience_seconds=0.01).attest(DATA)
+    assert caught.value.cause is Cause.TIMED_OUT
     gate.set()
 
 
@@ -59,7 +62,8 @@ async def test_does_not_pile_up_calls_to_firmware_that_hangs(
     platform = Platform(blocked, patience_seconds=0.01)
     with pytest.raises(ProviderFailed, match="in time"):
         await platform.attest(DATA)
-    with pytest.raises(ProviderFailed, match="still busy"):
+    with pytest.raises(ProviderFailed, match="still busy") as caught:
         await platform.attest(DATA)
+    assert caught.value.cause is Cause.TIMED_OUT
     assert len(blocked.asked) == 1
     gate.set()

@@ -4,31 +4,38 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from nodeproof.binding import report_data
 from nodeproof.errors import (
     ChallengeMalformed,
     IdentityMismatch,
     MessageMalformed,
-    ReportDataMismatch,
 )
 from nodeproof.protocol import (
     CHALLENGES_PATH,
     EVIDENCE_PATH,
     MAX_CERTIFICATE_TABLE_BYTES,
+    MAX_MESSAGE_LENGTH,
+    MAX_UNAVAILABILITY_BYTES,
+    UNAVAILABLE_PATH,
     ChallengeAnswer,
     encode,
 )
+from nodeproof.unavailability import Cause
 from nodeproof_agent.errors import OperatorRefused, OperatorUnreachable, ProviderFailed
 from nodeproof_agent.identity import AgentIdentity
 from nodeproof_agent.round import MAX_CHALLENGES, MAX_SUBMISSIONS, Round
 from unit.agent.agent_standins import (
+    INTERVAL,
     NO_DEVICE,
     FakeOperator,
     FakeProvider,
+    Responder,
     another,
     answer,
     hang_up,
+    no_device,
     overwrite,
     receipt,
     refuse,
@@ -92,7 +99,17 @@ async def test_does_not_submit_a_report_over_other_data(
     one_round: Round, operator: FakeOperator, provider: FakeProvider
 ) -> None:
     provider.signs = bytes(64)
-    with pytest.raises(ReportDataMismatch):
+    with pytest.raises(ProviderFailed) as caught:
+        await one_round.attest()
+    assert caught.value.cause is Cause.REPORT_MALFORMED
+    assert operator.submissions == []
+
+
+async def test_does_not_submit_half_a_report(
+    one_round: Round, operator: FakeOperator, provider: FakeProvider
+) -> None:
+    provider.size = 1183
+    with pytest.raises(ProviderFailed, match="observed 1183 bytes"):
         await one_round.attest()
     assert operator.submissions == []
 
@@ -101,9 +118,87 @@ async def test_does_not_submit_an_oversized_certificate_table(
     one_round: Round, operator: FakeOperator, provider: FakeProvider
 ) -> None:
     provider.certificates = bytes(MAX_CERTIFICATE_TABLE_BYTES + 1)
-    with pytest.raises(ProviderFailed, match="expected at most 65536 bytes"):
+    with pytest.raises(ProviderFailed, match="expected at most 65536 bytes") as caught:
         await one_round.attest()
+    assert caught.value.cause is Cause.CERTIFICATES_TOO_LARGE
     assert operator.submissions == []
+
+
+@pytest.mark.parametrize("cause", Cause)
+async def test_tells_the_operator_why_there_is_no_evidence(
+    one_round: Round, operator: FakeOperator, provider: FakeProvider, cause: Cause
+) -> None:
+    provider.fault = no_device(cause)
+    with pytest.raises(ProviderFailed):
+        await one_round.attest()
+    [excuse] = operator.excuses
+    assert operator.tokens[-1] == (UNAVAILABLE_PATH, token_of())
+    assert excuse.cause == cause
+    assert excuse.message == "there is no device (expected /dev/sev-guest)"
+
+
+async def test_tells_no_more_than_an_operator_reads(
+    one_round: Round, operator: FakeOperator, provider: FakeProvider
+) -> None:
+    provider.fault = ProviderFailed("\x00" * 5000, cause=Cause.FIRMWARE_ERROR)
+    with pytest.raises(ProviderFailed):
+        await one_round.attest()
+    [excuse] = operator.excuses
+    assert len(excuse.message) == MAX_MESSAGE_LENGTH
+    assert len(encode(excuse)) <= MAX_UNAVAILABILITY_BYTES
+
+
+async def test_keeps_when_the_operator_wants_it_to_look_again(
+    one_round: Round, provider: FakeProvider
+) -> None:
+    provider.fault = no_device()
+    with pytest.raises(ProviderFailed) as caught:
+        await one_round.attest()
+    assert (caught.value.next_seconds, caught.value.retry_after_seconds) == (INTERVAL, None)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        hang_up,
+        answer(b"<html>", status=502),
+        answer(b"not a message"),
+        refuse(404, "NotFound"),
+        refuse(400, "CauseUnknown"),
+    ],
+    ids=["no answer", "error page", "nonsense", "older operator", "older words"],
+)
+async def test_says_what_is_wrong_with_the_platform_whatever_the_operator_answers(
+    one_round: Round, operator: FakeOperator, provider: FakeProvider, response: Responder
+) -> None:
+    operator.once(UNAVAILABLE_PATH, response)
+    provider.fault = no_device(Cause.KEY_DISABLED)
+    with capture_logs() as logs, pytest.raises(ProviderFailed) as caught:
+        await one_round.attest()
+    assert caught.value.cause is Cause.KEY_DISABLED
+    assert (caught.value.next_seconds, caught.value.retry_after_seconds) == (None, None)
+    assert [each["event"] for each in logs] == [
+        "the operator could not be told why there is no evidence"
+    ]
+
+
+async def test_comes_no_earlier_than_an_operator_asks_that_is_too_busy_to_be_told(
+    one_round: Round, operator: FakeOperator, provider: FakeProvider
+) -> None:
+    operator.once(UNAVAILABLE_PATH, refuse(429, "RateLimited", header="17"))
+    provider.fault = no_device(Cause.FIRMWARE_BUSY)
+    with pytest.raises(ProviderFailed) as caught:
+        await one_round.attest()
+    assert (caught.value.next_seconds, caught.value.retry_after_seconds) == (None, 17)
+
+
+async def test_makes_no_excuses_for_what_the_operator_refused(
+    one_round: Round, operator: FakeOperator
+) -> None:
+    operator.once(EVIDENCE_PATH, refuse(422, "SignatureInvalid"))
+    with pytest.raises(OperatorRefused):
+        await one_round.attest()
+    assert operator.excuses == []
 
 
 async def test_submits_the_same_again_when_the_answer_is_lost(

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from nodeproof_agent.settings import Address, Settings, Simulated, parse
+from nodeproof_agent.providers import configfs_tsm, sev_guest
+from nodeproof_agent.settings import (
+    DEFAULT_SEV_GUEST_DEVICE,
+    DEFAULT_TSM_ROOT,
+    Address,
+    Hardware,
+    Settings,
+    Simulated,
+    parse,
+)
 
 ENVIRONMENT = {
     "NODEPROOF_OPERATOR_URL": "https://operator:8443",
@@ -92,7 +101,13 @@ def test_refuses_a_url_that_is_not_https_and_a_host(
     assert "argument --operator-url" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", sorted(without("NODEPROOF_SIMULATED_MACHINE")))
+REQUIRED = {
+    each: ENVIRONMENT[each]
+    for each in ("NODEPROOF_OPERATOR_URL", "NODEPROOF_TOKEN_FILE", "NODEPROOF_CA_FILE")
+}
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_names_what_is_missing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse([], without(name))
@@ -111,6 +126,45 @@ def test_refuses_the_simulated_provider_without_a_machine(
 def test_refuses_a_simulated_machine_without_the_provider_chosen() -> None:
     with pytest.raises(SystemExit, match="2"):
         parse(["--simulated-machine", "/run/machine"], without("NODEPROOF_PROVIDER"))
+
+
+def test_looks_for_the_platform_itself_unless_told() -> None:
+    assert parse([], REQUIRED).provider == Hardware(
+        "auto", Path("/sys/kernel/config/tsm/report"), Path("/dev/sev-guest"), None
+    )
+
+
+def test_looks_where_the_providers_look() -> None:
+    assert Path(DEFAULT_TSM_ROOT) == configfs_tsm.ROOT
+    assert Path(DEFAULT_SEV_GUEST_DEVICE) == sev_guest.DEVICE
+
+
+@pytest.mark.parametrize("provider", ["auto", "configfs-tsm", "sev-guest"])
+def test_reads_every_flag_of_the_hardware(provider: str) -> None:
+    flags = f"--provider {provider} --tsm-root /tsm --sev-guest-device /device --vmpl 3"
+    assert parse(flags.split(), REQUIRED).provider == Hardware(
+        provider, Path("/tsm"), Path("/device"), 3
+    )
+
+
+@pytest.mark.parametrize("level", ["-1", "4", "x", "²", "1.0"])
+def test_refuses_a_privilege_level_that_is_none(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse([f"--vmpl={level}"], REQUIRED)
+    assert "argument --vmpl" in capsys.readouterr().err
+
+
+def test_refuses_a_privilege_level_of_the_simulated_platform() -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--vmpl", "0"], ENVIRONMENT)
+
+
+def test_never_falls_into_the_simulated_platform(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse(["--provider", "auto"], ENVIRONMENT)
+    assert "proves nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["9464", ":9464", "host:", "host:x", "host:65536", "host:²"])

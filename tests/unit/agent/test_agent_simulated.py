@@ -15,7 +15,7 @@ from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.simulator.authority import SimulatedAuthority
 from nodeproof.sevsnp.simulator.processor import SimulatedMachine, SimulatedProcessor
 from nodeproof_agent.errors import ProviderFailed
-from nodeproof_agent.providers import choose
+from nodeproof_agent.providers.selection import choose
 from nodeproof_agent.providers.simulated import SimulatedProvider
 from nodeproof_agent.providers.worker import Platform
 from nodeproof_agent.settings import Simulated

@@ -63,8 +63,8 @@ def labelled(count: int, value: str = "true") -> FakeApi:
 
 
 async def names(api: FakeApi, most: int = 99) -> list[str]:
-    found = await list_labelled(api, config_maps("system"), LABEL, most=most)
-    return [each["metadata"]["name"] for each in found]
+    found = list_labelled(api, config_maps("system"), LABEL, most=most)
+    return [each["metadata"]["name"] async for each in found]
 
 
 async def test_lists_what_has_the_label() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from fakes.fake_api import FakeApi, Request
@@ -16,6 +17,7 @@ from nodeproof.result import (
     Reason,
     Status,
     StoredEvidence,
+    Unavailable,
 )
 from nodeproof_operator.cluster.errors import Conflict, NotFound, Unreachable
 from nodeproof_operator.cluster.objects import node, node_attestation, policy
@@ -28,6 +30,7 @@ EVIDENCE = StoredEvidence(
 )
 
 DEFERRAL = Deferral(NOW, "EndorsementsUnavailable", "waiting", expected="a VCEK")
+UNAVAILABLE = Unavailable(NOW, "KeyDisabled", "no key")
 
 
 @pytest.fixture
@@ -174,7 +177,37 @@ async def test_forgets_a_deferral_when_a_submission_is_refused(records: Records)
     assert (await records.write_refusal(deferred, refusal("x"))).status.deferral is None
 
 
-@pytest.mark.parametrize("method", ["evidence", "refusal", "deferral", "result"])
+async def test_keeps_all_else_when_the_agent_has_no_evidence(records: Records) -> None:
+    accepted = await records.write_evidence(await records.ensure("node-1", "uid-1"), EVIDENCE)
+    refused = await records.write_refusal(accepted, refusal("x"))
+    deferred = await records.write_deferral(refused, DEFERRAL)
+    excused = (await records.write_unavailable(deferred, UNAVAILABLE)).status
+    assert excused.unavailable == UNAVAILABLE
+    assert msgspec.structs.replace(excused, unavailable=None) == deferred.status
+
+
+async def test_keeps_nothing_of_an_older_word_on_missing_evidence(records: Records) -> None:
+    record = await records.ensure("node-1", "uid-1")
+    first = await records.write_unavailable(record, UNAVAILABLE)
+    newer = Unavailable(NOW, "FirmwareBusy")
+    assert (await records.write_unavailable(first, newer)).status.unavailable == newer
+
+
+@pytest.mark.parametrize("method", ["evidence", "refusal", "deferral"])
+async def test_forgets_that_there_was_no_evidence_when_there_is(
+    records: Records, method: str
+) -> None:
+    record = await records.ensure("node-1", "uid-1")
+    excused = await records.write_unavailable(record, UNAVAILABLE)
+    writes = {
+        "evidence": lambda: records.write_evidence(excused, EVIDENCE),
+        "refusal": lambda: records.write_refusal(excused, refusal("x")),
+        "deferral": lambda: records.write_deferral(excused, DEFERRAL),
+    }
+    assert (await writes[method]()).status.unavailable is None
+
+
+@pytest.mark.parametrize("method", ["evidence", "refusal", "deferral", "unavailable", "result"])
 async def test_refuses_to_write_over_what_it_has_not_read(records: Records, method: str) -> None:
     stale = await records.ensure("node-1", "uid-1")
     await records.write_refusal(stale, refusal("x"))
@@ -182,6 +215,7 @@ async def test_refuses_to_write_over_what_it_has_not_read(records: Records, meth
         "evidence": lambda: records.write_evidence(stale, EVIDENCE),
         "refusal": lambda: records.write_refusal(stale, refusal("y")),
         "deferral": lambda: records.write_deferral(stale, DEFERRAL),
+        "unavailable": lambda: records.write_unavailable(stale, UNAVAILABLE),
         "result": lambda: records.write_result(
             stale, conditions=(), policies=(), expiration_time=None, signer=""
         ),

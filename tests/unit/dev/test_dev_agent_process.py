@@ -9,6 +9,7 @@ import pytest
 
 from nodeproof_dev import agent_process
 from nodeproof_dev.agent_process import AgentProcess
+from nodeproof_dev.interfaces import Simulator
 from nodeproof_dev.volumes import AgentVolumes
 
 
@@ -49,7 +50,7 @@ class Clock:
 
 def agent(clock: Clock) -> AgentProcess:
     volumes = cast("AgentVolumes", Volumes())
-    return AgentProcess(Path("/machine"), volumes, Path("/log"), clock)
+    return AgentProcess(Simulator(Path("/machine")), volumes, Path("/log"), clock)
 
 
 def test_an_agent_is_told_where_everything_is(starts: list[list[str]]) -> None:

@@ -153,6 +153,32 @@ async def test_values_beyond_the_limit_are_ignored(
     assert replica.store.ignored == 2
 
 
+async def test_characters_beyond_the_limit_are_ignored(
+    api: FakeApi, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(api, *ca(), name="a")
+    put(api, vcek_of(), name="b")
+    held = sum(len(each) for each in api.read(config_map(NAMESPACE, "a"))["binaryData"].values())
+    monkeypatch.setattr(module, "MAX_CHARACTERS", held)
+    await replica.store.refresh()
+    assert replica.holdings.has(MILAN_CA)
+    assert not replica.holdings.has(name_of())
+    assert replica.store.ignored == 1
+
+
+async def test_what_is_beyond_the_limits_costs_nothing(
+    api: FakeApi, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    monkeypatch.setattr(module, "MAX_VALUES", 2)
+    monkeypatch.setattr(module, "b64decode", lambda text: decoded.append(text) or b"")
+    put(api, *(b"tiny" for _ in range(1000)), name="a")
+    put(api, *(b"tiny" for _ in range(1000)), name="b")
+    await replica.store.refresh()
+    assert len(decoded) == 2
+    assert replica.store.ignored == 2000
+
+
 async def test_config_maps_beyond_the_limit_are_ignored(api: FakeApi, replica: Replica) -> None:
     for each in range(module.MAX_CONFIG_MAPS):
         put(api, name=f"a-{each:02}")

@@ -24,7 +24,14 @@ from fakes.enforcement import (
     values,
 )
 from nodeproof.errors import ChallengeForged
-from nodeproof.policy import EnforcementRules, SignerRules, TaintEffect
+from nodeproof.policy import (
+    CPUModelName,
+    EnforcementRules,
+    FirmwareMinimum,
+    FirmwareRules,
+    SignerRules,
+    TaintEffect,
+)
 from nodeproof.result import Outcome, Reason, Status
 from nodeproof_operator.enforcement.desired import (
     DesiredNode,
@@ -314,6 +321,13 @@ def test_passing_node_is_looked_at_again_when_its_result_expires() -> None:
 def test_passing_node_is_looked_at_again_when_a_reference_value_ends() -> None:
     ends = NOW + timedelta(seconds=10)
     assert next_time(assess(case(reference_values={"values": values(ends)})), NOW) == ends
+
+
+def test_passing_node_is_looked_at_again_when_a_firmware_minimum_takes_effect() -> None:
+    begins = NOW + timedelta(seconds=10)
+    minimum = FirmwareMinimum(cpu_model=CPUModelName.MILAN, effective_time=begins)
+    scheduled = policy(firmware=FirmwareRules(minimums=(minimum,)))
+    assert next_time(assess(case(policies={POLICY: scheduled})), NOW) == begins
 
 
 def test_expired_node_is_looked_at_again_when_its_grace_ends() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from fakes.enforcement import (
     GATE,
     NOW,
     POLICY,
+    TAINT,
     UNREADABLE,
     audit,
     case,
@@ -25,6 +28,7 @@ from fakes.enforcement import (
 )
 from nodeproof.errors import ChallengeForged, IdentityMismatch, SignatureInvalid
 from nodeproof.result import (
+    MAX_FACT_LENGTH,
     Condition,
     Deferral,
     LastRefusal,
@@ -33,9 +37,12 @@ from nodeproof.result import (
     Reason,
     Status,
     StoredEvidence,
+    Unavailable,
 )
-from nodeproof_operator.enforcement.desired import desired
+from nodeproof.unavailability import Cause
+from nodeproof_operator.enforcement.desired import desired, next_time
 from nodeproof_operator.enforcement.errors import ChallengeKeyUnknown
+from nodeproof_operator.enforcement.finding import Case
 from nodeproof_operator.enforcement.result import assess
 from nodeproof_operator.enforcement.taints import strength
 
@@ -44,6 +51,13 @@ TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1)).map(  # noqa: D
 )
 WORDS = st.text(max_size=8)
 BYTES = st.binary()
+
+EXCUSES = st.builds(
+    Unavailable,
+    TIMES | st.just(NOW + timedelta(seconds=1)),
+    st.sampled_from(Cause).map(str) | WORDS,
+    st.text(),
+)
 
 STATUS = st.fixed_dictionaries(
     {
@@ -71,6 +85,7 @@ STATUS = st.fixed_dictionaries(
         ).map(tuple),
         "last_refusal": st.none() | st.builds(LastRefusal, TIMES, WORDS, WORDS, st.integers(1, 5)),
         "deferral": st.none() | st.builds(Deferral, TIMES, WORDS, WORDS, WORDS),
+        "unavailable": st.none() | EXCUSES,
         "signer": st.sampled_from(["", "VCEK", "VLEK", "Simulated"]),
         "expiration_time": st.none() | TIMES,
         "evidence": st.none()
@@ -140,3 +155,40 @@ def test_nothing_a_kubelet_writes_softens_the_taint_of_failing_evidence(
     assert after is not None
     exempt = view.control_plane or view.deleting
     assert exempt or strength(after.taint_effect) >= strength(target.taint_effect)
+
+
+SILENT = st.builds(
+    case,
+    record=STATUS.map(lambda each: record(**each | {"unavailable": None})),
+    node=st.builds(
+        lambda view, effect: replace(
+            view,
+            labels={**view.labels, GATE: "true"},
+            taints=({"key": TAINT, "effect": effect},) if effect else (),
+        ),
+        NODES,
+        st.sampled_from([None, "NoSchedule", "NoExecute"]),
+    ),
+    policies=POLICIES,
+    reference_values=KNOWN_VALUES,
+    proof=WITHOUT_PROOF | st.just(proof()),
+    now=st.sampled_from([NOW + timedelta(seconds=each) for each in (0, 600, 901, 1201, 10**6)]),
+    passes=st.sampled_from([{}, {POLICY: NOW + timedelta(seconds=900)}]),
+)
+
+
+@given(silent=SILENT, said=EXCUSES)
+def test_nothing_but_words_follows_from_what_an_agent_says_of_missing_evidence(
+    silent: Case, said: Unavailable
+) -> None:
+    assert silent.record is not None
+    status = msgspec.structs.replace(silent.record.status, unavailable=said)
+    excused = replace(silent, record=replace(silent.record, status=status))
+    before, after = assess(silent), assess(excused)
+    message = after.attested.message
+    assert message == before.attested.message or before.attested.status is Status.UNKNOWN
+    assert len(message) <= MAX_FACT_LENGTH
+    in_other_words = msgspec.structs.replace(after.attested, message=before.attested.message)
+    assert replace(after, attested=in_other_words) == before
+    assert desired(silent.node, after, silent.now) == desired(silent.node, before, silent.now)
+    assert next_time(after, silent.now) == next_time(before, silent.now)
