@@ -41,9 +41,10 @@ format: $(READY) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## print what a verification (no cluster) and a whole attestation cost, as ratios to one bare P-384 verification
+bench: $(READY) ## print what a verification, a whole attestation and an agent cost
 	@$(BIN)/python bench/verification.py
 	@$(BIN)/python bench/attestation.py
+	@$(BIN)/python bench/agent.py
 
 cluster: $(READY) ## leave a control plane with nodeproof running, with a kubeconfig to play with
 	@$(BIN)/python -m nodeproof_dev cluster

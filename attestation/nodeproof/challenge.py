@@ -11,10 +11,9 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from nodeproof.errors import (
     ChallengeExpired,
@@ -22,6 +21,13 @@ from nodeproof.errors import (
     ChallengeMalformed,
     IdentityMismatch,
 )
+
+if TYPE_CHECKING:
+    # Not at run time: an agent only reads challenges, and the library would cost it 6 MiB.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 DOMAIN = b"nodeproof.dev/challenge/v1\x00"
 """Signed before the payload, so that the key's other signatures can never pass as challenges."""
@@ -41,7 +47,7 @@ MAX_SIZE = 4096
 SIGNATURE_SIZE = 64
 """Bytes of an Ed25519 signature (RFC 8032, section 5.1.6)."""
 
-PublicKeys = Mapping[str, Ed25519PublicKey]
+PublicKeys: TypeAlias = "Mapping[str, Ed25519PublicKey]"
 """Challenge keys in force, by key ID."""
 
 
@@ -117,6 +123,8 @@ def open_signed(data: bytes, keys: PublicKeys) -> Challenge:
         ChallengeMalformed: The bytes are no challenge, or too many.
         ChallengeForged: None of the keys signed it.
     """
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see above
+
     challenge = read(data)
     key = keys.get(challenge.key_id)
     if key is None:

@@ -9,6 +9,7 @@ Never part of a wheel. From the bottom up::
     kds          a stand-in for AMD's key service, as hostile as one likes
     api          a small synchronous client of the API server
     controlplane etcd, API server, controller manager and scheduler, started and stopped
+    interfaces   how a node's agent reaches its machine: as through a kernel, or by the simulator
     node         a stand-in kubelet with the node's own identity
     installation nodeproof itself: CRDs, RBAC, policies, and the operator's process
     cluster      all of it, kept running until Ctrl-C

@@ -30,8 +30,8 @@ FIRST_READINGS = 5
 FIRST_PAUSE_SECONDS = 2.0
 """How often, and how far apart, the stored endorsements are asked for at the start."""
 
-FIRST_SECONDS = 30.0
-"""How long all of that may take."""
+FIRST_SECONDS = 15.0
+"""How long all of that may take: the kubelet kills who answers no probe for twenty."""
 
 _LOG = structlog.get_logger()
 

@@ -124,6 +124,13 @@ ONLY_THEY_ACCEPT = (
         source="56860, SNP_HV_REPORT_REQ",
     ),
     Disagreement(
+        name="forbidden-migration-agent",
+        applies=we_refuse(ReportMalformed, "migration agent that its policy forbids"),
+        why="It compares REPORT_ID_MA only if it is told one, so a report may name a migration "
+        "agent although its guest policy allows none.",
+        source="56860, REPORT_ID_MA, POLICY bit 18",
+    ),
+    Disagreement(
         name="no-processor",
         applies=all_of(we_refuse(ProductUnknown, "unknown processor"), _no_processor),
         why="CPUID fields of zero count as absent in every version, and the certificate's "

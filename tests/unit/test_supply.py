@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -21,7 +23,7 @@ from nodeproof_operator.cluster.errors import Unreachable
 from nodeproof_operator.cluster.objects import config_map, config_maps, endorsements
 from nodeproof_operator.endorsements.errors import NotOffered
 from nodeproof_operator.metrics import Metrics
-from nodeproof_operator.supply import FIRST_READINGS, Site, Supply
+from nodeproof_operator.supply import FIRST_READINGS, FIRST_SECONDS, Site, Supply
 
 NAMESPACE = "nodeproof-system"
 MISSING = EndorsementsMissing("no VCEK")
@@ -122,6 +124,17 @@ async def test_life_goes_on_where_nothing_can_be_read(case: Case) -> None:
     await supply.begin()
     assert supply.crls() == ()
     assert len(case.slept) == FIRST_READINGS
+
+
+def test_the_first_reading_ends_before_the_kubelet_loses_patience() -> None:
+    """No probe is answered before it has ended, however long the API server hangs."""
+    path = Path(__file__).parents[2] / "deploy/workloads/operator.yaml"
+    bodies = yaml.safe_load_all(path.read_text())
+    (pod,) = (each["spec"]["template"]["spec"] for each in bodies if each["kind"] == "Deployment")
+    probe = pod["containers"][0]["livenessProbe"]
+    # The first probe may come at once; the process takes a few seconds itself.
+    patience = probe["periodSeconds"] * (probe["failureThreshold"] - 1)
+    assert patience >= FIRST_SECONDS + 5
 
 
 async def test_a_round_tells_of_new_lists_once(case: Case) -> None:

@@ -32,8 +32,8 @@ from nodeproof.sevsnp.der import elements
 from nodeproof.sevsnp.products import Product
 
 # Every VEK has serial number 0 (57230), which RFC 5280 forbids; and names that are not AMD's are
-# passed over, not told of to the process's standard error. The filters are the process's, not around
-# each load, because warnings.catch_warnings is not safe between threads.
+# passed over, not told of on standard error. The filters are the process's, not around each load,
+# because warnings.catch_warnings is not safe between threads.
 warnings.filterwarnings(
     "ignore",
     message="Parsed a serial number which wasn't positive",

@@ -11,6 +11,9 @@ from nodeproof.sevsnp.products import CPUModel, identify
 from nodeproof.sevsnp.report import Report, parse_report
 from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TCBVersion, decode_tcb
 
+NO_MIGRATION_AGENT = (b"\xff" * 32, bytes(32))
+"""REPORT_ID_MA of a guest without a migration agent: all ones; zeros name none either."""
+
 
 class Statement(msgspec.Struct, frozen=True):
     """A report and what depends on the processor: read, but not yet believed."""
@@ -50,29 +53,37 @@ def read_statement(data: bytes) -> Statement:
     )
 
 
-def check_versions(statement: Statement) -> None:
-    """Check that what runs is no older than what is reported or committed.
+def check_consistency(statement: Statement) -> None:
+    """Check that a report does not contradict itself, as no machine's does.
 
-    The firmware lets a host report less than runs and commits only what runs; a report that states
-    otherwise describes no machine (56860, REPORTED_TCB, COMMITTED_TCB, CURRENT_TCB). LAUNCH_TCB
-    may be anything: a guest can come from another machine.
+    The firmware lets a host report less than runs and commits only what runs; LAUNCH_TCB may be
+    anything, because a guest can come from another machine. Only a guest whose policy allows it
+    has a migration agent (56860, TCB_VERSION, REPORTED_TCB, COMMITTED_TCB, REPORT_ID_MA).
 
     Raises:
-        ReportMalformed: A version is above the current one.
+        ReportMalformed: A version is above the current one, or a migration agent is named that the
+            guest policy forbids.
     """
-    for name, contradiction in _contradictions(statement):
+    for what, highest, observed in _too_new(statement):
         raise ReportMalformed(
-            f"the report's versions contradict each other: {name} is above what runs",
-            expected=f"at most {contradiction[1]}",
-            observed=str(contradiction[0]),
+            f"the report contradicts itself: {what} is above what runs",
+            expected=f"at most {highest}",
+            observed=str(observed),
+        )
+    report = statement.report
+    if not report.policy.migrate_ma and report.report_id_ma not in NO_MIGRATION_AGENT:
+        raise ReportMalformed(
+            "the report contradicts itself: it names a migration agent that its policy forbids",
+            expected=f"REPORT_ID_MA {NO_MIGRATION_AGENT[0].hex()}",
+            observed=report.report_id_ma.hex(),
         )
 
 
-def _contradictions(statement: Statement) -> Iterator[tuple[str, tuple[object, object]]]:
+def _too_new(statement: Statement) -> Iterator[tuple[str, object, object]]:
     report, current = statement.report, statement.current_tcb
     tcbs = {"REPORTED_TCB": statement.reported_tcb, "COMMITTED_TCB": statement.committed_tcb}
     for name, tcb in tcbs.items():
         if tcb != current and current.lacks(tcb.components()):
-            yield name, (tcb, current)
+            yield name, current, tcb
     if report.committed_version > report.current_version:
-        yield "the committed version", (report.committed_version, report.current_version)
+        yield "the committed version", report.current_version, report.committed_version

@@ -29,7 +29,7 @@ from nodeproof.sevsnp.endorsement import check_endorsement, vek_extensions
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.report import Report
 from nodeproof.sevsnp.roots import TrustAnchor
-from nodeproof.sevsnp.statement import Statement, check_versions, read_statement
+from nodeproof.sevsnp.statement import Statement, check_consistency, read_statement
 from nodeproof.sevsnp.tcb import TCBVersion
 
 SIGNERS: Mapping[SigningKey, Role] = MappingProxyType(
@@ -93,8 +93,8 @@ def verify(
         revocation: AMD's revocation lists, and whether one must be at hand.
 
     Raises:
-        ReportMalformed: Wrong size, reserved bytes or bits used, a value out of its range, or
-            versions that contradict each other.
+        ReportMalformed: Wrong size, reserved bytes or bits used, a value out of its range, or a
+            report that contradicts itself.
         ReportVersionUnsupported: A layout that this release does not know.
         ProductUnknown: CPUID values of no known processor.
         CertificateMalformed: A certificate cannot be read, or there are too many.
@@ -111,7 +111,7 @@ def verify(
     pool = load_certificates(certificates)
     judge = partial(_judge, statement, revocation, now)
     endorsed = _endorse(statement, pool, anchors, now, judge)
-    check_versions(statement)
+    check_consistency(statement)
     if report_data is not None:
         _check_report_data(statement.report, report_data)
     return _claims(statement, endorsed)

@@ -28,6 +28,7 @@ from nodeproof.sevsnp.tcb import TCBVersion
 from nodeproof_operator.endorsements.authorities import Authorities
 from nodeproof_operator.endorsements.revocations import RevocationLists, VerifiedList
 from nodeproof_operator.endorsements.sieve import Found, Sieve, Sifted, signed_list
+from nodeproof_operator.endorsements.upkeep import HEARSAY
 from nodeproof_operator.endorsements.veks import VEKName, VEKs, VLEKName
 
 JUDGED_FOR = timedelta(hours=1)
@@ -146,7 +147,7 @@ class Holdings:
         return self._lists.newest(name)
 
     def confirmed(self, name: CRLName) -> datetime | None:
-        """Return when the list of a name was last fetched, or seen to have been fetched."""
+        """Return when the list of a name was last fetched, or may have been by another replica."""
         return self._confirmed.get(name)
 
     def authorities(self, product: Product) -> tuple[Certificate, ...]:
@@ -166,7 +167,7 @@ class Holdings:
             self.revision += 1
         for each in set(self._lists.lists) - set(before.lists):
             for chain in each.chains:
-                self._confirmed[CRLName(each.product, chain)] = self._clock()
+                self._confirmed[CRLName(each.product, chain)] = self._clock() - HEARSAY
 
     def _is_judged(self, value: Found, now: datetime) -> bool:
         judgement = self._judged.get(_key(value))

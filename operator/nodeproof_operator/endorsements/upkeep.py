@@ -12,6 +12,10 @@ CONFIRM_AFTER = timedelta(days=1)
 HURRY_AFTER = timedelta(hours=1)
 """The same for a list past half its life, which ends for good unless a newer one comes."""
 
+HEARSAY = CONFIRM_AFTER - HURRY_AFTER
+"""How long ago a stored list is taken to have been fetched: it may have lain there for long, and
+whoever starts anew every day has to ask as well."""
+
 
 def is_due(crl: RevocationList | None, confirmed: datetime | None, now: datetime) -> bool:
     """Tell whether a list is to be asked for now.

@@ -42,6 +42,9 @@ _MAX_CAUSE = 63
 _MAX_ADDED = 300
 """Characters of an agent's own words in a message."""
 
+DEFERRAL_LIFE = timedelta(minutes=15)
+"""How long a node counts as waiting that was told to come again: within five minutes, always."""
+
 _MAX_BOOT_ID = 64
 """Characters of a boot ID in a message: the Node's own is whatever its kubelet writes."""
 
@@ -90,7 +93,7 @@ def examine(case: Case) -> Finding | VerifiedEvidence:
     refusal = _last_refusal(case)
     if refusal is not None and refusal.consecutive >= REFUSALS_UNTIL_FALSE:
         text = f"{refusal.consecutive} submissions in a row were not genuine: {_tell(refusal)}"
-        return failed(Reason.NOT_GENUINE, text)
+        return failed(_held_against(refusal), text)
     if case.proof is None:
         return _no_evidence(refusal, waiting(case))
     if isinstance(case.proof, NodeproofError):
@@ -112,10 +115,12 @@ def rebooted(node: NodeView, proof: VerifiedEvidence) -> Finding | None:
 def waiting(case: Case) -> Deferral | None:
     """Return why a submission newer than the evidence could not be judged yet, if there is one.
 
-    Its word is believed no further than this: the node is not silent.
+    Its word is believed no further than this: the node is not silent. One that asks no more is.
     """
     deferral = case.record.status.deferral if case.record else None
-    return deferral if deferral and _is_news(deferral.time, case) else None
+    if deferral is None or not _is_news(deferral.time, case):
+        return None
+    return deferral if case.now < deferral.time + DEFERRAL_LIFE else None
 
 
 def excuse(case: Case) -> str:
@@ -141,7 +146,8 @@ def unjudged(before: str, deferral: Deferral) -> Finding:
     text = f"{before}; newer evidence cannot be judged yet: {deferral.message}"
     if deferral.expected:
         text += f" (expected {deferral.expected})"
-    return unknown(Reason.ENDORSEMENTS_UNAVAILABLE, text)
+    finding = unknown(Reason.ENDORSEMENTS_UNAVAILABLE, text)
+    return replace(finding, recheck_time=deferral.time + DEFERRAL_LIFE)
 
 
 def moment(time: datetime) -> str:
@@ -193,6 +199,12 @@ def _put_back(case: Case, proof: VerifiedEvidence) -> Finding | None:
         return None
     text = "the evidence is older than what was accepted before: somebody has put it back"
     return unknown(Reason.NO_EVIDENCE, text)
+
+
+def _held_against(refusal: LastRefusal) -> Reason:
+    """Return what refusals come to; a revoked signer is called so whoever has found it."""
+    revoked = refusal.reason == SignerRevoked.reason
+    return Reason.SIGNER_REVOKED if revoked else Reason.NOT_GENUINE
 
 
 def _last_refusal(case: Case) -> LastRefusal | None:

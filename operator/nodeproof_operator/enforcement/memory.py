@@ -15,7 +15,7 @@ import msgspec
 
 from nodeproof.evidence import VerifiedEvidence
 from nodeproof_operator.cluster.views import Record
-from nodeproof_operator.enforcement.finding import Case
+from nodeproof_operator.enforcement.finding import Case, Proof
 from nodeproof_operator.enforcement.result import Assessment
 
 
@@ -28,6 +28,8 @@ class Memory:
     """The NodeAttestation that was judged last."""
     enforced: bool = False
     """Whether a policy was enforced under it."""
+    launch: bytes = b""
+    """REPORT_ID of the guest that the passes are of: another launch is another machine."""
     passes: Mapping[str, datetime] = field(default_factory=dict)
     """When the last pass ends that was seen, by policy."""
     newest_time: datetime | None = None
@@ -37,6 +39,10 @@ class Memory:
     def enforced_record_uid(self) -> str:
         """UID of the NodeAttestation under which a policy was enforced, or empty."""
         return self.record.uid if self.record and self.enforced else ""
+
+    def standing(self, proof: Proof) -> Mapping[str, datetime]:
+        """Return the passes that this proof may rest on: those of the same launch."""
+        return self.passes if _launch(proof) == self.launch else {}
 
     def restored(self, record: Record | None) -> Record | None:
         """Return a record with the refusals that were taken out of it.
@@ -61,6 +67,7 @@ def remember(case: Case, assessment: Assessment) -> Memory:
         node_uid=case.node.uid,
         record=case.record,
         enforced=any(each.enforced for each in assessment.verdicts),
+        launch=_launch(case.proof),
         passes={
             each.policy_name: each.expiration_time
             for each in assessment.verdicts
@@ -68,6 +75,10 @@ def remember(case: Case, assessment: Assessment) -> Memory:
         },
         newest_time=_newest_time(case),
     )
+
+
+def _launch(proof: Proof) -> bytes:
+    return proof.claims.report.report_id if isinstance(proof, VerifiedEvidence) else b""
 
 
 def _newest_time(case: Case) -> datetime | None:

@@ -151,14 +151,15 @@ class Reconciler:
         if memory.node_uid != node.uid:
             memory = Memory()
         record = memory.restored(record)
+        proof = await self._verifier.prove(node, record)
         return Case(
             node=node,
             record=record,
-            proof=await self._verifier.prove(node, record),
+            proof=proof,
             policies=self._fleet.policies(),
             reference_values=self._fleet.reference_values(),
             now=self._clock(),
-            passes=memory.passes,
+            passes=memory.standing(proof),
             known_record_uid=memory.enforced_record_uid,
             newest_time=memory.newest_time,
         )

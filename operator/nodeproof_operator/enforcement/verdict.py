@@ -97,7 +97,7 @@ def _judge_evidence(selection: Selection, case: Case) -> Verdict:
         return _in_trouble(selection, silence or unknown(Reason.POLICY_INVALID, text), case)
     if fault := missing_values(policy, case.reference_values):
         trouble = unknown(Reason.REFERENCE_VALUES_MISSING, fault)
-        return _in_trouble(selection, silence or trouble, case)
+        return _in_trouble(selection, silence or trouble, case, _end(policy, examined))
     return _appraised(selection, policy, examined, silence, case)
 
 
@@ -121,12 +121,26 @@ def _verdict(selection: Selection, finding: Finding) -> Verdict:
     return Verdict(selection.name, policy.generation, selection.enforced, finding, rules)
 
 
-def _in_trouble(selection: Selection, finding: Finding, case: Case) -> Verdict:
+def _in_trouble(
+    selection: Selection, finding: Finding, case: Case, end: datetime | None = None
+) -> Verdict:
     verdict = _verdict(selection, finding)
     if not verdict.verifiers_trouble:
         return verdict
-    # A pass that this process saw stands until it ends; what a status says of one is no ground.
-    return replace(verdict, expiration_time=case.passes.get(selection.name))
+    return replace(verdict, expiration_time=_standing(selection.name, case, end))
+
+
+def _standing(policy_name: str, case: Case, end: datetime | None) -> datetime | None:
+    """Return until when a pass stands: as this process saw it, but not beyond the evidence.
+
+    What a status says of a pass is no ground, and the policy may have had another age then.
+    """
+    seen = case.passes.get(policy_name)
+    return min(seen, end) if seen and end else seen
+
+
+def _end(policy: Policy, proof: VerifiedEvidence) -> datetime:
+    return proof.expiration_time(policy.spec.freshness.maximum_age_seconds)
 
 
 def _appraised(
@@ -138,7 +152,7 @@ def _appraised(
 ) -> Verdict:
     values = _readable(policy, case.reference_values)
     appraisal = appraise(proof.claims, policy, values, case.now)
-    end = proof.expiration_time(policy.spec.freshness.maximum_age_seconds)
+    end = _end(policy, proof)
     if not appraisal.passed:
         finding = _check_failed(appraisal)
     else:
@@ -152,7 +166,11 @@ def _appraised(
         expiration_time=end if appraisal.passed else None,
     )
     verdict = _unless_unvouched(_unless_unjudged(verdict, case), policy, proof, case)
-    changes = (next_change(policy, values, case.now), _next_list(policy, proof, case.now))
+    changes = (
+        verdict.finding.recheck_time,
+        next_change(policy, values, case.now),
+        _next_list(policy, proof, case.now),
+    )
     recheck = min((each for each in changes if each), default=None)
     return replace(verdict, finding=replace(verdict.finding, recheck_time=recheck))
 
@@ -181,7 +199,7 @@ def _unless_unvouched(
         return verdict
     text = f"policy {policy.name} requires a revocation list: {missing}"
     # A pass that this process saw stands until it ends, as in any trouble of ours.
-    stands = case.passes.get(policy.name)
+    stands = _standing(policy.name, case, _end(policy, proof))
     if stands is not None and stands > case.now:
         text += f"; what was passed before counts until {moment(stands)}"
     finding = unknown(Reason.ENDORSEMENTS_UNAVAILABLE, text)

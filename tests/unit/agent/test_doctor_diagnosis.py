@@ -207,6 +207,12 @@ def test_on_the_node_configfs_has_to_be_mounted(snp: FakeMachine) -> None:
     assert "mount -t configfs" in next_steps(diagnosis)
 
 
+def test_a_device_alone_shows_that_the_driver_works(plain: FakeMachine) -> None:
+    plain.add_device()
+    plain.wanted = Hardware(CONFIGFS_TSM)
+    assert plain.diagnosis().cause is Cause.INTERFACE_NOT_MOUNTED
+
+
 def test_an_older_kernel_has_the_device_alone(pod: FakeMachine) -> None:
     pod.release = "6.5.0"
     assert "--provider sev-guest" in next_steps(pod.diagnosis())

@@ -164,6 +164,11 @@ def test_without_the_log_nobody_knows_of_the_key(snp: FakeMachine) -> None:
     assert in_container(snp).finding("key").state is State.UNKNOWN
 
 
+def test_half_a_log_does_not_acquit_the_key(snp: FakeMachine) -> None:
+    snp.log = replace(snp.log, whole=False)
+    assert snp.finding("key").state is State.UNKNOWN
+
+
 def test_a_level_that_is_refused_is_missing(snp: FakeMachine) -> None:
     snp.write("/sys/devices/system/cpu/sev/vmpl", "1\n")
     snp.wanted = Hardware(vmpl=0)

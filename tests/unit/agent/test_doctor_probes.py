@@ -214,6 +214,11 @@ def test_without_lists_of_modules_the_supply_is_unknown(plain: FakeMachine) -> N
     assert plain.seen().driver.supply is Supply.UNKNOWN
 
 
+def test_half_a_list_of_modules_says_nothing(plain: FakeMachine) -> None:
+    plain.write("/lib/modules/6.12.0/modules.builtin")
+    assert plain.seen().driver.supply is Supply.UNKNOWN
+
+
 def test_a_built_in_driver_counts_as_loaded(plain: FakeMachine) -> None:
     plain.make("/sys/module/sev_guest")
     assert plain.seen().driver.loaded

@@ -116,6 +116,19 @@ async def test_upkeep_does_not_ask_for_what_another_replica_has_fetched(case: Ca
     assert other.line.asked == []
 
 
+async def test_upkeep_asks_soon_although_a_list_was_stored_before_the_start(case: Case) -> None:
+    """Else whoever starts anew every day would hear of no newer one for months."""
+    case.with_chain().holdings.accept(MILAN_CRL, authority().issue_crl(NOW))
+    await case.source.upkeep()
+    restarted = Case()
+    restarted.api.objects = case.api.objects
+    restarted.source.note(claims_of())
+    await restarted.source.upkeep()
+    restarted.clock.now += HOUR
+    await restarted.source.upkeep()
+    assert restarted.line.names == [MILAN_CRL]
+
+
 async def test_upkeep_asks_although_somebody_has_imported_a_list(case: Case) -> None:
     """Nobody says beside which chain it was handed out, or how old it was then."""
     case.holdings.learn([*ca(), authority().issue_crl(NOW)])

@@ -140,6 +140,16 @@ CASES: list[tuple[str, dict[str, Any], tuple[set[str], str | None] | None]] = [
         (set(), "NoSchedule"),
     ),
     (
+        "values missing, pass of a longer maximum age stands no longer than the evidence",
+        {
+            "reference_values": {},
+            "node": LABELLED,
+            "passes": {POLICY: NOW + timedelta(days=1)},
+            "now": AFTER_EXPIRY,
+        },
+        (set(), "NoSchedule"),
+    ),
+    (
         "our trouble never escalates",
         {"reference_values": {}, "now": NOW + timedelta(days=1)},
         (set(), "NoSchedule"),
@@ -333,6 +343,11 @@ def test_passing_node_is_looked_at_again_when_a_firmware_minimum_takes_effect() 
 def test_expired_node_is_looked_at_again_when_its_grace_ends() -> None:
     made = case(now=AFTER_EXPIRY)
     assert next_time(assess(made), made.now) == AFTER_GRACE
+
+
+def test_node_in_trouble_is_looked_at_again_when_its_evidence_is_too_old() -> None:
+    made = case(reference_values={}, passes={POLICY: NOW + timedelta(days=1)})
+    assert next_time(assess(made), NOW) == NOW + timedelta(seconds=900)
 
 
 def test_node_that_never_attested_waits_for_no_time() -> None:

@@ -302,6 +302,18 @@ async def test_pass_that_was_seen_stands_while_values_are_missing(
     assert (labels_of(api), effects_of(api)) == (set(), ["NoSchedule"])
 
 
+@pytest.mark.parametrize("stated", ["", "the other"])
+async def test_pass_of_one_launch_does_not_stand_for_another(
+    api: FakeApi, leader: Leader, stated: str
+) -> None:
+    await attest(api, leader)
+    api.remove(f"{objects.REFERENCE_VALUE_SETS}/values")
+    relaunched = machine(seed=1, measurement=BAD_MEASUREMENT)
+    put_node(api, labels={GATE: "true"}, boot_id=stated and relaunched.boot_id)
+    await attest(api, leader, evidence(relaunched, sequence=2))
+    assert labels_of(api) == set()
+
+
 async def test_missing_values_close_a_node_whose_pass_this_process_never_saw(
     api: FakeApi, leader: Leader
 ) -> None:

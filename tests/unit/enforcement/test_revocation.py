@@ -24,13 +24,14 @@ from fakes.enforcement import (
     proof,
     put_policy,
     put_record,
+    record,
     revocation_list,
 )
 from fakes.fake_api import FakeApi
 from fakes.simulated import authority
 from nodeproof.errors import RootUntrusted, SignerRevoked
 from nodeproof.policy import Policy, RevocationMode, RevocationRules
-from nodeproof.result import Reason, Status
+from nodeproof.result import LastRefusal, Reason, Status
 from nodeproof.sevsnp.certificates import load_certificates
 from nodeproof_operator.enforcement.desired import desired, next_time
 from nodeproof_operator.enforcement.result import assess
@@ -109,6 +110,11 @@ def test_a_pass_that_lives_is_kept_while_the_list_is_missing() -> None:
 
 def test_a_pass_that_lives_gives_no_label_back() -> None:
     assert wanted(passes={POLICY: NOW + timedelta(seconds=60)})[0] == set()
+
+
+def test_a_pass_of_a_longer_maximum_age_stands_no_longer_than_the_evidence() -> None:
+    made = case(policies={POLICY: REQUIRED}, passes={POLICY: NOW + DAY})
+    assert next_time(assess(made), NOW) == NOW + timedelta(seconds=900)
 
 
 def test_the_message_says_until_when_a_pass_is_kept() -> None:
@@ -198,6 +204,13 @@ async def test_a_revoked_signer_closes_its_node_as_soon_as_the_list_is_known(
     assert (labels_of(api), effects_of(api)) == (set(), ["NoExecute"])
     assert condition_of(api) == ("False", "SignerRevoked")
     assert condition_of(api, "EndorsementsCurrent") == ("False", "SignerRevoked")
+
+
+def test_a_signer_that_intake_found_revoked_is_said_to_be_revoked() -> None:
+    refused = LastRefusal(NOW, "SignerRevoked", "AMD has revoked the ASK certificate", 2)
+    for shown in (None, SignerRevoked("AMD has revoked the ASK certificate")):
+        found = outcome(proof=shown, record=record(last_refusal=refused))
+        assert found == (Status.FALSE, Reason.SIGNER_REVOKED)
 
 
 async def test_a_list_opens_the_nodes_that_waited_for_it(

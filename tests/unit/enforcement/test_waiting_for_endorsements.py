@@ -28,11 +28,13 @@ from fakes.simulated import machine
 from nodeproof.errors import SignatureInvalid
 from nodeproof.result import Deferral, LastRefusal, Reason, Status, StoredEvidence
 from nodeproof_operator.enforcement.desired import desired, next_time
+from nodeproof_operator.enforcement.finding import DEFERRAL_LIFE
 from nodeproof_operator.enforcement.result import assess
 
 EXPIRED = NOW + timedelta(seconds=901)
 GRACE_OVER = NOW + timedelta(seconds=1201)
 MUCH_LATER = NOW + timedelta(days=30)
+RECENTLY = timedelta(seconds=60)
 LABELLED = node(labels={GATE: "true"})
 
 
@@ -90,9 +92,21 @@ def test_no_label_outlives_its_result_by_waiting() -> None:
 @pytest.mark.parametrize("now", [EXPIRED, GRACE_OVER, MUCH_LATER])
 @pytest.mark.parametrize("shown", [None, proof()], ids=["never judged", "expired"])
 def test_waiting_never_escalates(now: datetime, shown: Any) -> None:
-    assert wanted(record=deferred(), proof=shown, now=now) == (set(), "NoSchedule")
-    made = case(record=deferred(), proof=shown, now=now)
-    assert next_time(assess(made), now) is None
+    waits = deferred(now - RECENTLY)
+    assert wanted(record=waits, proof=shown, now=now) == (set(), "NoSchedule")
+
+
+def test_a_node_that_asks_no_more_is_silent_again() -> None:
+    time = NOW + timedelta(seconds=600)
+    end = time + DEFERRAL_LIFE
+    made = case(record=deferred(time), now=GRACE_OVER)
+    assert next_time(assess(made), GRACE_OVER) == end
+    assert outcome(record=deferred(time), now=end) == (Status.UNKNOWN, Reason.EXPIRED)
+    assert wanted(record=deferred(time), now=end) == (set(), "NoExecute")
+
+
+def test_a_node_that_was_never_attested_and_asks_no_more_is_not_evicted() -> None:
+    assert wanted(record=deferred(), proof=None, now=MUCH_LATER) == (set(), "NoSchedule")
 
 
 def test_waiting_does_not_make_a_taint_weaker() -> None:
@@ -156,7 +170,8 @@ async def test_a_node_that_waits_too_long_is_closed_and_opened_again(
     assert (labels_of(api), effects_of(api)) == (set(), ["NoSchedule"])
     assert condition_of(api) == ("Unknown", "EndorsementsUnavailable")
     leader.pass_by(days=1)
-    assert await leader.reconcile() is None
+    put_record(api, evidence=first, deferral=deferral(leader.now))
+    await leader.reconcile()
     assert effects_of(api) == ["NoSchedule"]
     await attest(api, leader, evidence(issued=leader.now, sequence=2))
     assert (labels_of(api), effects_of(api)) == ({GATE}, [])

@@ -168,8 +168,8 @@ def _other_signature(claims: VerifiedReport) -> bytes:
     return claims.report.raw[:0x2E8] + s.to_bytes(72, "little") + claims.report.raw[0x330:]
 
 
-class TestVersionsInOrder:
-    """What runs is never older than what the firmware reports or has committed."""
+class TestConsistency:
+    """What runs is never older than what is reported or committed, and so on."""
 
     @pytest.mark.parametrize("component", ["bootloader", "snp", "microcode"])
     @pytest.mark.parametrize("field", ["committed_tcb", "reported_tcb"])
@@ -185,7 +185,7 @@ class TestVersionsInOrder:
                 field: encode_tcb(tcb, machine.product),
             },
         )
-        with pytest.raises(ReportMalformed, match="contradict each other"):
+        with pytest.raises(ReportMalformed, match="contradicts itself"):
             check(report, machine.processor.certificates)
 
     def test_refuses_a_committed_version_above_the_current_one(
@@ -203,6 +203,19 @@ class TestVersionsInOrder:
         )
         claims = check(report, machine.processor.certificates)
         assert claims.report.current_version == (1, 56, 0)
+
+    def test_refuses_a_migration_agent_that_the_policy_forbids(
+        self, machine: SimulatedMachine
+    ) -> None:
+        report = simulated.report(machine, report_id_ma=b"\x01" * 32)
+        with pytest.raises(ReportMalformed, match="a migration agent that its policy forbids"):
+            check(report, machine.processor.certificates)
+
+    def test_a_migration_agent_is_no_contradiction_where_it_is_allowed(
+        self, machine: SimulatedMachine
+    ) -> None:
+        report = simulated.report(machine, report_id_ma=b"\x01" * 32, policy=0x70000)
+        assert check(report, machine.processor.certificates).report.policy.migrate_ma
 
     def test_a_forged_report_is_called_forged_first(self, machine: SimulatedMachine) -> None:
         report = bytearray(machine.attest(QUESTION))

@@ -60,7 +60,7 @@ def _supply(machine: Machine, release: str) -> Supply:
     built_in, loadable = (
         machine.text(f"{modules}/{name}") for name in ("modules.builtin", "modules.dep")
     )
-    if not release or built_in is None or loadable is None:
+    if built_in is None or loadable is None:
         return Supply.UNKNOWN
     if _FILE in built_in:
         return Supply.BUILT_IN
