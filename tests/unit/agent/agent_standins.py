@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from fakes.https_server import HTTPSServer
 from nodeproof import challenge as challenges
 from nodeproof.binding import report_data
 from nodeproof.protocol import (
@@ -230,22 +231,17 @@ class Authority:
         )
 
 
-class FakeOperator:
+class FakeOperator(HTTPSServer):
     """An evidence service over real HTTPS that accepts everything, unless it is told otherwise."""
 
     def __init__(self) -> None:
-        self.port = 0
+        super().__init__()
         self.subject = OWN
         self.tokens: list[tuple[str, str]] = []
         self.submissions: list[EvidenceSubmission] = []
         self.excuses: list[Unavailability] = []
         self._instead: dict[str, list[Responder]] = defaultdict(list)
-        self._runner: web.AppRunner | None = None
         self._arrived = asyncio.Condition()
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
 
     @property
     def paths(self) -> list[str]:
@@ -255,25 +251,12 @@ class FakeOperator:
         """Answer the next requests to the path by these."""
         self._instead[path] += responders
 
-    async def start(self, context: ssl.SSLContext) -> None:
-        """Listen, at the same port as before if there was one."""
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=context).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
     async def reached(self, requests: int) -> None:
         """Wait until so many requests have come."""
         async with asyncio.timeout(20), self._arrived:
             await self._arrived.wait_for(lambda: len(self.tokens) >= requests)
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         self.tokens.append((request.path, token))
         async with self._arrived:

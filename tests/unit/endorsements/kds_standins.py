@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from fakes.https_server import HTTPSServer
 from nodeproof.sevsnp.certificates import Role
 from nodeproof.sevsnp.kds import CAName, CollateralName, CRLName, VCEKName
 from nodeproof.sevsnp.products import Product
@@ -28,32 +29,15 @@ def chip(number: int) -> VCEKName:
     return VCEKName(Product.MILAN, number.to_bytes(64, "big"), TCB)
 
 
-class KeyService:
+class KeyService(HTTPSServer):
     """An HTTPS server that hands out the same to everybody, unless it is told otherwise."""
 
     def __init__(self) -> None:
-        self.port = 0
+        super().__init__()
         self.asked: list[str] = []
         self.respond: Responder = answer()
-        self._runner: web.AppRunner | None = None
 
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    async def start(self, context: ssl.SSLContext) -> None:
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=context).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.raw_path)
         return await self.respond(request)
 
