@@ -49,11 +49,11 @@ def impostor() -> SimulatedAuthority:
     return SimulatedAuthority.create(PRODUCT, datetime.now(UTC))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def vacancy(
     plane: ControlPlane, nodeproof_operator: OperatorProcess, ca_file: Path
 ) -> Iterator[None]:
-    """The run's operator does not run; after these tests it leads again."""
+    """The run's operator does not run; after each module it leads again."""
     assert ca_file.exists()
     nodeproof_operator.stop()
     yield
