@@ -6,12 +6,20 @@ READY := $(VENV)/.ready
 LOCK := requirements/dev.lock
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url
-COMPILE_DEV := $(COMPILE) pyproject.toml --all-extras --group dev
-COMPILE_GO := $(COMPILE) requirements/go.lock.in
+# Writes every lock file into the folder $(1), with the options $(2). The images get of what was tested
+# what each of them asks for.
+define write_locks
+$(COMPILE) $(2) pyproject.toml --all-extras --group dev -o $(1)/dev.lock && \
+$(COMPILE) $(2) requirements/go.lock.in -o $(1)/go.lock && \
+$(COMPILE_IMAGE) -c $(1)/dev.lock $(2) pyproject.toml --extra agent -o $(1)/agent.lock && \
+$(COMPILE_IMAGE) -c $(1)/dev.lock $(2) pyproject.toml --extra operator -o $(1)/operator.lock && \
+$(COMPILE_IMAGE) -c $(1)/dev.lock $(2) requirements/build.lock.in -o $(1)/build.lock
+endef
+COMPILE_IMAGE := $(COMPILE) --no-annotate
 SOURCES := attestation agent operator cli dev tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint checklock format bench cluster lock clean
+.PHONY: help demo test lint checklock format bench cluster images lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,10 +39,9 @@ lint: $(READY) ## check style, types, walls between packages, and that the lock 
 	@$(MAKE) --no-print-directory checklock
 
 checklock: $(READY)
-	@for lock in $(LOCK) requirements/go.lock; do cp $$lock $(VENV)/$$(basename $$lock); done
-	@$(COMPILE_DEV) -o $(VENV)/dev.lock
-	@$(COMPILE_GO) -o $(VENV)/go.lock
-	@diff -u $(LOCK) $(VENV)/dev.lock && diff -u requirements/go.lock $(VENV)/go.lock \
+	@rm -rf $(VENV)/locks && cp -r requirements $(VENV)/locks
+	@$(call write_locks,$(VENV)/locks)
+	@diff -ru requirements $(VENV)/locks \
 		|| { echo "the lock files do not follow from pyproject.toml: run make lock"; exit 1; }
 
 format: $(READY) ## mend what can be mended by itself
@@ -49,9 +56,11 @@ bench: $(READY) ## print what a verification, a whole attestation and an agent c
 cluster: $(READY) ## leave a control plane with nodeproof running, with a kubeconfig to play with
 	@$(BIN)/python -m nodeproof_dev cluster
 
+images: $(READY) ## build the images of agent and operator into dist/images (docs/images.md)
+	@$(BIN)/python -m nodeproof_dev images --output dist/images
+
 lock: $(READY) ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newer versions)
-	$(COMPILE_DEV) $(if $(UPGRADE),--upgrade) -o $(LOCK)
-	$(COMPILE_GO) $(if $(UPGRADE),--upgrade) -o requirements/go.lock
+	@$(call write_locks,requirements,$(if $(UPGRADE),--upgrade))
 
 clean: ## remove the environment and caches of this checkout (the built control plane stays)
 	rm -rf $(VENV) .nodeproof .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nodeproof.errors import NodeproofError
 from nodeproof_dev import build, cluster, demo
+from nodeproof_dev.images import command
 
 _DESCRIPTION = "Play with nodeproof on a real control plane that is built and started here."
 
@@ -30,6 +31,8 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "build":
         for program in build.PROGRAMS:
             build.binary_of(program)
+    elif given.command == "images":
+        command.run(given.output)
     elif given.command == "cluster":
         cluster.run(given.directory)
     else:
@@ -41,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nodeproof_dev", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build what the tests need in Go, if it is not there yet")
+    images = commands.add_parser("images", help="build the images, and say how large they are")
+    images.add_argument("--output", type=Path, required=True, help="the directory to put them in")
     for name, purpose in (
         ("demo", "attest four nodes, see one fail and return"),
         ("cluster", "leave a cluster with nodeproof running until Ctrl-C"),

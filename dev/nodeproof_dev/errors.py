@@ -15,6 +15,10 @@ class GoMissing(BuildFailed):
     """There is no Go to build with, and none was to be fetched."""
 
 
+class ImageToolMissing(BuildFailed):
+    """Images cannot be built on this machine; the message says what is missing."""
+
+
 class PeerRefused(NodeproofError):
     """Another verifier does not accept what it was to be timed with."""
 
