@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from nodeproof.sevsnp.bits import GuestPolicy, KeyInfo, PlatformInfo
 from nodeproof.sevsnp.certificates import Certificate, load_certificates
@@ -121,7 +122,8 @@ def _versions(statement: Statement) -> JSON:
     report = statement.report
     return {
         **{
-            name: asdict(getattr(statement, name)) | {"raw": getattr(report, name).hex()}
+            name: msgspec.structs.asdict(getattr(statement, name))
+            | {"raw": getattr(report, name).hex()}
             for name in ("reported_tcb", "committed_tcb", "current_tcb", "launch_tcb")
         },
         "current_version": str(report.current_version),

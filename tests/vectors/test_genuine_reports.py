@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
@@ -88,7 +88,7 @@ def test_tcb_versions_are_those_of_the_report(vector: Vector, name: str) -> None
     layout = identify(report.cpuid).tcb_layout if report.cpuid else MILAN_LAYOUT
     raw = getattr(report, name)
     assert raw.hex() == expected.pop("raw")
-    assert asdict(decode_tcb(raw, layout)) == {"fmc": None, **expected}
+    assert msgspec.structs.asdict(decode_tcb(raw, layout)) == {"fmc": None, **expected}
 
 
 def test_product_follows_from_the_cpuid(vector: Vector) -> None:

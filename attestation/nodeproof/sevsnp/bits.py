@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from nodeproof.errors import ReportMalformed
 
@@ -14,8 +15,7 @@ def _bit(value: int, position: int) -> bool:
     return bool(value >> position & 1)
 
 
-@dataclass(frozen=True, slots=True)
-class GuestPolicy:
+class GuestPolicy(msgspec.Struct, frozen=True):
     """POLICY, 64 bits: what the guest's owner allows and demands; enforced by the firmware."""
 
     value: int
@@ -89,8 +89,7 @@ class GuestPolicy:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformInfo:
+class PlatformInfo(msgspec.Struct, frozen=True):
     """PLATFORM_INFO, 64 bits: how the host was set up when the report was made."""
 
     value: int
@@ -157,8 +156,7 @@ class SigningKey(IntEnum):
     NONE = 7
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
+class KeyInfo(msgspec.Struct, frozen=True):
     """KEY_INFO, 32 bits: which keys stand behind the report."""
 
     value: int

@@ -44,7 +44,7 @@ def check_endorsement(
     """
     extensions = vek_extensions(vek)
     _check_product(model, extensions, vek.product)
-    _check_tcb(reported_tcb, extensions)
+    _require("REPORTED_TCB", reported_tcb, extensions.tcb)
     if vek.role is Role.VCEK:
         _check_chip(report, extensions, vek.product)
     else:
@@ -61,17 +61,6 @@ def _check_product(model: CPUModel | None, extensions: VEKExtensions, product: P
     # What follows the product's name is a stepping: Milan-B0 on every Milan, whatever its stepping.
     _require("productName", product, extensions.product_name.partition("-")[0])
     _require("structVersion", STRUCT_VERSIONS[product], extensions.struct_version)
-
-
-def _check_tcb(reported: TCBVersion, extensions: VEKExtensions) -> None:
-    endorsed = TCBVersion(
-        fmc=extensions.fmc_spl,
-        bootloader=extensions.bl_spl,
-        tee=extensions.tee_spl,
-        snp=extensions.snp_spl,
-        microcode=extensions.ucode_spl,
-    )
-    _require("REPORTED_TCB", reported, endorsed)
 
 
 def _check_chip(report: Report, extensions: VEKExtensions, product: Product) -> None:

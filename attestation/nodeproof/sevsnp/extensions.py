@@ -9,6 +9,7 @@ from types import MappingProxyType
 from cryptography import x509
 
 from nodeproof.errors import ChainInvalid
+from nodeproof.sevsnp.tcb import TCBVersion
 
 AMD_ARC = "1.3.6.1.4.1.3704.1"
 """The arc below which all of AMD's extensions lie."""
@@ -71,12 +72,8 @@ class VEKExtensions:
     struct_version: int
     product_name: str
     """The product, mostly followed by a stepping that need not be the processor's."""
-    bl_spl: int
-    tee_spl: int
-    snp_spl: int
-    ucode_spl: int
-    fmc_spl: int | None
-    """None before Turin."""
+    tcb: TCBVersion
+    """What the key was derived for."""
     hw_id: bytes | None
     """The chip: 64 bytes, 8 on Turin; None in a VLEK."""
     csp_id: str | None
@@ -97,11 +94,13 @@ def parse_vek_extensions(extensions: x509.Extensions) -> VEKExtensions:
     return VEKExtensions(
         struct_version=struct_version,
         product_name=_text(_mandatory(raw, _PRODUCT_NAME), _PRODUCT_NAME),
-        bl_spl=spls["blSPL"],
-        tee_spl=spls["teeSPL"],
-        snp_spl=spls["snpSPL"],
-        ucode_spl=spls["ucodeSPL"],
-        fmc_spl=spls.get("fmcSPL"),
+        tcb=TCBVersion(
+            fmc=spls.get("fmcSPL"),
+            bootloader=spls["blSPL"],
+            tee=spls["teeSPL"],
+            snp=spls["snpSPL"],
+            microcode=spls["ucodeSPL"],
+        ),
         hw_id=_unwrapped(raw[_HW_ID]) if _HW_ID in raw else None,
         csp_id=_text(raw[_CSP_ID], _CSP_ID) if _CSP_ID in raw else None,
     )

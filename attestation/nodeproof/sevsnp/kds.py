@@ -143,14 +143,7 @@ def vcek_name(vcek: Certificate) -> VCEKName:
     # What follows the product's name is a stepping.
     _require("productName", str(product), extensions.product_name.partition("-")[0])
     _require("structVersion", str(STRUCT_VERSIONS[product]), str(extensions.struct_version))
-    tcb = TCBVersion(
-        fmc=extensions.fmc_spl,
-        bootloader=extensions.bl_spl,
-        tee=extensions.tee_spl,
-        snp=extensions.snp_spl,
-        microcode=extensions.ucode_spl,
-    )
-    return VCEKName(product, hw_id or b"", tcb)
+    return VCEKName(product, hw_id or b"", extensions.tcb)
 
 
 def vcek_names_in(text: str) -> tuple[VCEKName, ...]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+import msgspec
+
 from nodeproof.errors import ProductUnknown
 from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TURIN_LAYOUT, TCBLayout
 
@@ -51,8 +53,7 @@ HW_ID_SIZES: Mapping[Product, int] = MappingProxyType(
 """Bytes of ``hwID`` in a VCEK; the rest of the report's CHIP_ID is zero (57230)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CPUID:
+class CPUID(msgspec.Struct, frozen=True):
     """Who computed the report, as CPUID leaf 1 tells it (AMD 56860, report version 3 and later)."""
 
     family: int

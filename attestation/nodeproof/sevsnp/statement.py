@@ -81,8 +81,8 @@ def check_consistency(statement: Statement) -> None:
 
 def _too_new(statement: Statement) -> Iterator[tuple[str, object, object]]:
     report, current = statement.report, statement.current_tcb
-    tcbs = {"REPORTED_TCB": statement.reported_tcb, "COMMITTED_TCB": statement.committed_tcb}
-    for name, tcb in tcbs.items():
+    tcbs = (("REPORTED_TCB", statement.reported_tcb), ("COMMITTED_TCB", statement.committed_tcb))
+    for name, tcb in tcbs:
         if tcb != current and current.lacks(tcb.components()):
             yield name, current, tcb
     if report.committed_version > report.current_version:

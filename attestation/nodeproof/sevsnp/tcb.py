@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+import msgspec
 
 from nodeproof.errors import ReportMalformed
 
@@ -28,8 +30,7 @@ TURIN_LAYOUT = TCBLayout(fmc=0, bootloader=1, tee=2, snp=3, reserved=slice(4, 7)
 """Turin, the first with a first mutable code (FMC) of its own version."""
 
 
-@dataclass(frozen=True, slots=True)
-class TCBVersion:
+class TCBVersion(msgspec.Struct, frozen=True):
     """The security version numbers of the firmware components, 0 to 255 each.
 
     There is no order between two versions as a whole: each component counts for itself, and
@@ -48,8 +49,8 @@ class TCBVersion:
 
     def components(self) -> Mapping[str, int]:
         """Return the version of each component that this processor has, by its name here."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in values if value is not None}
+        values = msgspec.structs.asdict(self)
+        return {name: value for name, value in values.items() if value is not None}
 
     def lacks(self, minimum: Mapping[str, int]) -> tuple[str, ...]:
         """Return the names of the components that are below a minimum; none: it is reached.

@@ -190,15 +190,7 @@ def _key(value: Found) -> tuple[bytes, Role | None]:
 def _name_of(vek: Certificate) -> VEKName:
     if vek.role is Role.VCEK:
         return vcek_name(vek)
-    extensions = vek_extensions(vek)
-    tcb = TCBVersion(
-        fmc=extensions.fmc_spl,
-        bootloader=extensions.bl_spl,
-        tee=extensions.tee_spl,
-        snp=extensions.snp_spl,
-        microcode=extensions.ucode_spl,
-    )
-    return VLEKName(vek.product, tcb)
+    return VLEKName(vek.product, vek_extensions(vek).tcb)
 
 
 def _vlek_names(chains: Iterable[CAName], tcb: TCBVersion) -> Iterable[VLEKName]:

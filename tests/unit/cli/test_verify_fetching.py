@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cases import endorsing
@@ -78,7 +79,10 @@ class TestFetched:
         self, counter: Counter
     ) -> None:
         vcek, *ca = MACHINE.processor.certificates
-        key, tcb = MACHINE.processor.vcek_key.public_key(), replace(VCEK.tcb, microcode=1)
+        key, tcb = (
+            MACHINE.processor.vcek_key.public_key(),
+            msgspec.structs.replace(VCEK.tcb, microcode=1),
+        )
         authority = simulated.authority(Product.MILAN)
         counter.write("certs/old", authority.issue_vcek(key, MACHINE.chip_id, tcb, NOW))
         for number, der in enumerate(ca):
@@ -250,7 +254,7 @@ class TestManners:
 
 
 def test_the_tcb_that_the_report_names_is_asked_for(counter: Counter) -> None:
-    tcb = replace(MACHINE.processor.tcb, microcode=3)
+    tcb = msgspec.structs.replace(MACHINE.processor.tcb, microcode=3)
     raw = encode_tcb(tcb, Product.MILAN)
     counter.write("report.bin", simulated.report(MACHINE, reported_tcb=raw))
     verify(counter, "--fetch")

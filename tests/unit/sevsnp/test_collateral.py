@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,7 +115,7 @@ class TestVCEK:
     ) -> None:
         vcek, *ca = machine.processor.certificates
         name = name_of(vcek)
-        newer = replace(name, tcb=replace(name.tcb, **{part: 99}))
+        newer = replace(name, tcb=msgspec.structs.replace(name.tcb, **{part: 99}))
         with pytest.raises(EndorsementMismatch, match="TCB version"):
             check_vcek(newer, vcek, ca, anchors, NOW)
 

@@ -26,14 +26,15 @@ def parse(raw: dict[str, bytes], *more: x509.Extension[x509.ExtensionType]) -> V
 def test_reads_a_vcek_of_milan() -> None:
     extensions = parse(MILAN)
     assert (extensions.struct_version, extensions.product_name) == (0, "Milan-B0")
-    assert (extensions.bl_spl, extensions.snp_spl, extensions.ucode_spl) == (4, 27, 0xDE)
-    assert extensions.fmc_spl is None
+    tcb = extensions.tcb
+    assert (tcb.bootloader, tcb.snp, tcb.microcode) == (4, 27, 0xDE)
+    assert tcb.fmc is None
     assert extensions.hw_id == CHIP
 
 
 def test_reads_a_vcek_of_turin() -> None:
     extensions = parse(TURIN)
-    assert (extensions.struct_version, extensions.fmc_spl) == (1, 1)
+    assert (extensions.struct_version, extensions.tcb.fmc) == (1, 1)
     assert extensions.hw_id == CHIP[:8]
 
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from nodeproof.errors import ReportMalformed
 from nodeproof.sevsnp.tcb import MILAN_LAYOUT, TURIN_LAYOUT, TCBLayout, TCBVersion, decode_tcb

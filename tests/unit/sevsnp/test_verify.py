@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from cases.verifying import check
@@ -90,7 +91,7 @@ def test_a_debug_report_is_genuine_all_the_same(machine: SimulatedMachine) -> No
 
 def test_each_tcb_version_is_its_own(machine: SimulatedMachine) -> None:
     versions = {
-        f"{name}_tcb": replace(machine.processor.tcb, microcode=microcode)
+        f"{name}_tcb": msgspec.structs.replace(machine.processor.tcb, microcode=microcode)
         for microcode, name in enumerate(("launch", "committed", "current"), start=250)
     }
     raw = {name: encode_tcb(tcb, machine.product) for name, tcb in versions.items()}
@@ -177,7 +178,7 @@ class TestConsistency:
         self, machine: SimulatedMachine, field: str, component: str
     ) -> None:
         tcb = machine.processor.tcb
-        older = replace(tcb, **{component: getattr(tcb, component) - 1})
+        older = msgspec.structs.replace(tcb, **{component: getattr(tcb, component) - 1})
         report = simulated.report(
             machine,
             **{
@@ -260,7 +261,7 @@ class TestEndorsement:
     @pytest.mark.parametrize("name", ["bootloader", "snp", "microcode"])
     def test_refuses_a_vcek_of_other_firmware(self, machine: SimulatedMachine, name: str) -> None:
         tcb = machine.processor.tcb
-        other = replace(tcb, **{name: getattr(tcb, name) + 1})
+        other = msgspec.structs.replace(tcb, **{name: getattr(tcb, name) + 1})
         report = simulated.report(machine, reported_tcb=encode_tcb(other, machine.product))
         with pytest.raises(EndorsementMismatch, match="REPORTED_TCB") as caught:
             check(report, machine.processor.certificates)
@@ -271,7 +272,7 @@ class TestEndorsement:
         self, turin: SimulatedMachine, name: str
     ) -> None:
         tcb = turin.processor.tcb
-        other = replace(tcb, **{name: getattr(tcb, name) + 1})
+        other = msgspec.structs.replace(tcb, **{name: getattr(tcb, name) + 1})
         report = simulated.report(turin, reported_tcb=encode_tcb(other, Product.TURIN))
         with pytest.raises(EndorsementMismatch, match="REPORTED_TCB"):
             check(report, turin.processor.certificates)
