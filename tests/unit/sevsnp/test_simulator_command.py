@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import simulated
+from nodeproof.sevsnp.certtable import parse_certificate_table
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.report import parse_report
 from nodeproof.sevsnp.simulator import SimulatedAuthority, SimulatedMachine
@@ -93,3 +94,18 @@ def test_refuses_a_measurement_that_is_none(
     with pytest.raises(SystemExit):
         run("reboot", lab / "node", "--measurement", measurement)
     assert "96 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_attests(lab: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    run("machine", lab / "node", "--authority", lab / "lab")
+    capsysbinary.readouterr()
+    assert run("attest", lab / "node", "--report-data", "ab" * 64) == 0
+    written = capsysbinary.readouterr().out
+    assert written[0x50:0x90] == b"\xab" * 64
+    assert len(parse_certificate_table(written[1184:])) == 3
+
+
+def test_refuses_report_data_of_another_size(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("attest", lab, "--report-data", "ab")
+    assert "expected 128 hexadecimal digits" in capsys.readouterr().err

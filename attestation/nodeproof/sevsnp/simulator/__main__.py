@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from nodeproof.binding import REPORT_DATA_SIZE
 from nodeproof.errors import VerificationError
 from nodeproof.policy import MEASUREMENT_SIZE
 from nodeproof.sevsnp.products import Product
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine(commands.add_parser("machine", help="make a machine with a processor of its own"))
     _add_reboot(commands.add_parser("reboot", help="launch a machine again, perhaps changed"))
     _add_show(commands.add_parser("show", help="print a machine, without its key"))
+    _add_attest(commands.add_parser("attest", help="write a report and the host's certificates"))
     return parser
 
 
@@ -83,7 +86,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--measurement",
-        type=_measurement,
+        type=partial(_hexadecimal, MEASUREMENT_SIZE),
         default=MEASUREMENT,
         metavar="HEX",
         help="launch digest, 96 digits (default: a fixed one)",
@@ -105,7 +108,7 @@ def _add_reboot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="the machine")
     parser.add_argument(
         "--measurement",
-        type=_measurement,
+        type=partial(_hexadecimal, MEASUREMENT_SIZE),
         metavar="HEX",
         help="launch digest from now on, 96 digits (default: as before)",
     )
@@ -117,14 +120,27 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_show)
 
 
-def _measurement(text: str) -> bytes:
+def _add_attest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the machine")
+    parser.add_argument(
+        "--report-data",
+        type=partial(_hexadecimal, REPORT_DATA_SIZE),
+        required=True,
+        metavar="HEX",
+        help="what the report is to hold, 128 digits; standard output gets the 1,184 bytes of the "
+        "report, and behind them the certificate table",
+    )
+    parser.set_defaults(run=_attest)
+
+
+def _hexadecimal(size: int, text: str) -> bytes:
     try:
-        measurement = bytes.fromhex(text)
+        value = bytes.fromhex(text)
     except ValueError:
-        measurement = b""
-    if len(measurement) != MEASUREMENT_SIZE:
-        raise argparse.ArgumentTypeError(f"expected {2 * MEASUREMENT_SIZE} hexadecimal digits")
-    return measurement
+        value = b""
+    if len(value) != size:
+        raise argparse.ArgumentTypeError(f"expected {2 * size} hexadecimal digits")
+    return value
 
 
 def _make_authority(options: argparse.Namespace) -> None:
@@ -154,6 +170,12 @@ def _reboot(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     sys.stdout.write(state.render(state.read_state(options.directory)))
+
+
+def _attest(options: argparse.Namespace) -> None:
+    machine = SimulatedMachine.load(options.directory)
+    report = machine.attest(options.report_data)
+    sys.stdout.buffer.write(report + machine.certificate_table())
 
 
 def _say(line: str) -> None:
