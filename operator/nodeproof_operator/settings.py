@@ -17,6 +17,7 @@ from nodeproof import __version__, logs
 from nodeproof.errors import VerificationError
 from nodeproof.sevsnp.kds import BASE_URL
 from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
+from nodeproof_operator.cluster.objects import AGENT_NAMESPACE, NAMESPACE
 
 ENVIRONMENT_PREFIX = "NODEPROOF_"
 
@@ -53,6 +54,8 @@ class Settings:
     kubeconfig: Path | None
     """None means: the ServiceAccount of the pod this runs in."""
     namespace: str
+    agent_namespace: str
+    """Where the agents run: their account, DaemonSet, Pods, and the CA that they trust."""
     identity: str
     """The holder's name in the Lease; different for each replica."""
     listen: Address
@@ -87,6 +90,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     return Settings(
         kubeconfig=given.kubeconfig,
         namespace=given.namespace,
+        agent_namespace=given.agent_namespace,
         identity=given.identity,
         listen=given.listen,
         metrics_listen=given.metrics_listen,
@@ -112,7 +116,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nodeproof {__version__}")
     cluster = parser.add_argument_group("cluster")
     _flag(cluster, "--kubeconfig", type=Path, help="default: the pod's ServiceAccount")
-    _flag(cluster, "--namespace", default="nodeproof-system", help="default: %(default)s")
+    _flag(cluster, "--namespace", default=NAMESPACE, help="our own; default: %(default)s")
+    _flag(
+        cluster,
+        "--agent-namespace",
+        default=AGENT_NAMESPACE,
+        metavar="NAMESPACE",
+        help="the agents'; default: %(default)s",
+    )
     _flag(
         cluster,
         "--identity",

@@ -13,6 +13,7 @@ from nodeproof_dev.controlplane import ControlPlane
 pytestmark = pytest.mark.usefixtures("installation")
 
 NAMESPACE = "nodeproof-system"
+AGENTS = "nodeproof-agents"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 CORE = ""
 OURS = "nodeproof.dev"
@@ -53,8 +54,12 @@ NEEDED = [
     Right("patch", OURS, "nodeattestations/status", "a-node", namespace=""),
     Right("patch", OURS, "attestationpolicies/status", "a-policy", namespace=""),
     Right("create", "authentication.k8s.io", "tokenreviews", namespace=""),
-    Right("get", CORE, "pods", "an-agent"),
-    Right("get", "apps", "daemonsets", "nodeproof-agent"),
+    Right("get", CORE, "pods", "an-agent", namespace=AGENTS),
+    Right("get", "apps", "daemonsets", "nodeproof-agent", namespace=AGENTS),
+    *(
+        Right(verb, CORE, "configmaps", "nodeproof-ca", namespace=AGENTS)
+        for verb in ("get", "patch")
+    ),
     Right("create", EVENTS, "events", namespace="default"),
     Right("create", LEASES, "leases"),
     Right("get", LEASES, "leases", "nodeproof-operator"),
@@ -66,7 +71,6 @@ NEEDED = [
             ("secrets", "nodeproof-challenge-keys"),
             ("secrets", "nodeproof-serving-certificate"),
             ("configmaps", "nodeproof-challenge-keys"),
-            ("configmaps", "nodeproof-ca"),
             *(("configmaps", name) for name in ENDORSEMENTS),
         )
     ),
@@ -90,16 +94,24 @@ DANGEROUS = [
     Right("list", CORE, "configmaps", namespace=""),
     *(Right(verb, CORE, "configmaps", ENDORSEMENTS[0]) for verb in ("update", "delete")),
     Right("list", CORE, "pods"),
+    Right("get", CORE, "pods"),
+    Right("list", CORE, "pods", namespace=AGENTS),
     Right("get", CORE, "pods", namespace="default"),
+    Right("list", CORE, "configmaps", namespace=AGENTS),
+    Right("get", CORE, "secrets", "nodeproof-challenge-keys", namespace=AGENTS),
     Right("create", EVENTS, "events", namespace="kube-system"),
     Right("patch", EVENTS, "events", namespace="default"),
     Right("get", CORE, "events", namespace="default"),
-    *(Right(verb, CORE, "pods") for verb in ("create", "patch", "delete")),
-    Right("create", CORE, "pods/exec"),
-    Right("create", CORE, "pods/eviction"),
-    Right("get", "apps", "daemonsets", "another"),
-    Right("patch", "apps", "daemonsets", "nodeproof-agent"),
-    Right("create", CORE, "serviceaccounts/token", "nodeproof-agent"),
+    *(
+        Right(verb, CORE, "pods", namespace=namespace)
+        for verb in ("create", "patch", "delete")
+        for namespace in (NAMESPACE, AGENTS)
+    ),
+    Right("create", CORE, "pods/exec", namespace=AGENTS),
+    Right("create", CORE, "pods/eviction", namespace=AGENTS),
+    Right("get", "apps", "daemonsets", "another", namespace=AGENTS),
+    Right("patch", "apps", "daemonsets", "nodeproof-agent", namespace=AGENTS),
+    Right("create", CORE, "serviceaccounts/token", "nodeproof-agent", namespace=AGENTS),
     Right("create", CORE, "serviceaccounts/token", "nodeproof-operator"),
     Right("impersonate", CORE, "users", namespace=""),
     Right("update", LEASES, "leases", "another"),
@@ -152,7 +164,7 @@ def operator(plane: ControlPlane) -> Api:
 @pytest.fixture(scope="module")
 def agent(plane: ControlPlane) -> Api:
     """The agent's ServiceAccount with a token for the API server, which no agent ever has."""
-    return Api(plane.service_account(NAMESPACE, "nodeproof-agent"))
+    return Api(plane.service_account(AGENTS, "nodeproof-agent"))
 
 
 @pytest.mark.parametrize("right", NEEDED, ids=str)

@@ -24,6 +24,12 @@ CA_BUNDLE = "nodeproof-ca"
 ENDORSEMENTS = "nodeproof-endorsements"
 """ConfigMaps, one a product, with AMD's chains and revocation lists as they were fetched."""
 
+NAMESPACE = "nodeproof-system"
+"""The operator's namespace, unless told otherwise."""
+
+AGENT_NAMESPACE = "nodeproof-agents"
+"""The agents' namespace, unless told otherwise: its Pod Security level lets them see the host."""
+
 GATE_PREFIX = "nodeproof.node-restriction.kubernetes.io/"
 """Labels under it can be set by no kubelet (admission plugin NodeRestriction)."""
 
