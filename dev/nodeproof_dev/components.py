@@ -1,7 +1,7 @@
 """The four processes of a control plane, and the files that they need.
 
-Everything listens on one address only, the loopback one unless the site is another. Flags beyond the necessary ones say why they are
-there.
+Everything listens on one address only: the loopback one, unless the site is another. Flags beyond
+the necessary ones say why they are there.
 """
 
 from __future__ import annotations
