@@ -307,7 +307,7 @@ NODE = Program(
     "kubelet, kube-proxy and CoreDNS",
     _kubernetes_flags,
     packages=("./...",),
-    others=("node", "coredns", "pause"),
+    others=("node", "coredns", "pause", "workload"),
 )
 """The rest of what runs on real nodes."""
 
