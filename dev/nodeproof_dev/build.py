@@ -2,7 +2,8 @@
 
 ``dev/controlplane`` is a small Go module that links every Kubernetes component. The first build
 takes about six minutes on two cores; after that nothing is built until a file there changes.
-``dev/gosevguest``, which asks another verifier for its opinion, takes seconds.
+``dev/gosevguest``, which asks another verifier for its opinion, takes seconds. What only a cluster
+with real nodes needs (``dev/containerd``, ``dev/node``) is built when such a cluster is started.
 """
 
 from __future__ import annotations
@@ -43,18 +44,31 @@ _TICK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A Go module, and the binary of the same name that it becomes."""
+    """A Go module, and the binaries that it becomes: one of its own name unless others are named.
+
+    Attributes:
+        source: Its folder.
+        title: What progress and errors call it.
+        flags: Flags of ``go build`` for the text of its go.mod.
+        packages: What of it is built, in Go's words.
+        others: The binaries that this makes, if not one of the module's name.
+    """
 
     source: Path
     title: str
-    """What progress and errors call it."""
     flags: Callable[[str], list[str]]
-    """Flags of ``go build`` for the text of its go.mod."""
+    packages: tuple[str, ...] = (".",)
+    others: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Name of folder, cache and binary."""
+        """Name of folder and cache."""
         return self.source.name
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """Names of what it becomes."""
+        return self.others or (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +102,11 @@ def content_hash(program: Program) -> str:
     flags = program.flags((program.source / "go.mod").read_text())
     for fact in (sys.platform, platform.machine(), *flags):
         digest.update(fact.encode() + b"\0")
-    for path in sorted(program.source.glob("*")):
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    for path in sorted(program.source.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            name = path.relative_to(program.source)
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
@@ -104,10 +120,18 @@ def controlplane_binary() -> Path:
 
 
 def binary_of(program: Program, cache: Path | None = None, *, fetch_go: bool = True) -> Path:
-    """Return the path of a program's binary, building it first if need be.
+    """Return the path of a program's binary of its own name, building it first if need be.
+
+    See ``directory_of``.
+    """
+    return directory_of(program, cache, fetch_go=fetch_go) / program.name
+
+
+def directory_of(program: Program, cache: Path | None = None, *, fetch_go: bool = True) -> Path:
+    """Return the directory of a program's binaries, building them first if need be.
 
     Args:
-        program: One of ``PROGRAMS``.
+        program: One of ``PROGRAMS`` or ``NODE_PROGRAMS``.
         cache: Where builds stay, if not in the user's cache directory.
         fetch_go: Fetch Go where there is none yet.
 
@@ -117,14 +141,18 @@ def binary_of(program: Program, cache: Path | None = None, *, fetch_go: bool = T
     """
     cache = cache or cache_directory()
     builds = cache / program.name
-    binary = builds / content_hash(program) / program.name
-    if not binary.exists():
+    built = builds / content_hash(program)
+    if not _is_complete(program, built):
         builds.mkdir(parents=True, exist_ok=True)
         with _only_builder(program, builds / "lock"):
-            if not binary.exists():
-                _build(program, binary, _Tools(cache / CONTROL_PLANE.name, fetch_go))
-    binary.parent.touch()
-    return binary
+            if not _is_complete(program, built):
+                _build(program, built, _Tools(cache / CONTROL_PLANE.name, fetch_go))
+    built.touch()
+    return built
+
+
+def _is_complete(program: Program, built: Path) -> bool:
+    return all((built / name).exists() for name in program.binaries)
 
 
 @contextmanager
@@ -142,21 +170,21 @@ def _only_builder(program: Program, path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _build(program: Program, binary: Path, tools: _Tools) -> None:
-    source, builds = program.source, binary.parent.parent
+def _build(program: Program, built: Path, tools: _Tools) -> None:
+    source = program.source
     go_mod = (source / "go.mod").read_text()
     with meter(Console()) as shown:
         shown.show("looking for Go", 0, 0)
         required = required_version(go_mod)
         go = find_go(required, cache=tools.directory, lock=GO_LOCK, fetch=tools.fetch)
         _go(go, ["mod", "download"], source, _Work(shown, "downloading Go modules", 0))
-        work = _Work(shown, f"compiling {program.title}", len(_packages(go, source)))
-        partial = builds / f"{binary.parent.name}.partial"
-        command = ["build", "-v", "-trimpath", *program.flags(go_mod), "-o", str(partial), "."]
-        _go(go, command, source, work)
-    binary.parent.mkdir(exist_ok=True)
-    partial.rename(binary)
-    _prune(program, builds)
+        work = _Work(shown, f"compiling {program.title}", len(_packages(go, program)))
+        partial = built.with_name(f"{built.name}.partial")
+        output = [*program.flags(go_mod), "-o", f"{partial}/", *program.packages]
+        _go(go, ["build", "-v", "-trimpath", *output], source, work)
+    shutil.rmtree(built, ignore_errors=True)
+    partial.rename(built)
+    _prune(program, built.parent)
 
 
 def _kubernetes_flags(go_mod: str) -> list[str]:
@@ -180,10 +208,10 @@ def _environment() -> Mapping[str, str]:
     return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
 
 
-def _packages(go: str, source: Path) -> list[str]:
+def _packages(go: str, program: Program) -> list[str]:
     listed = subprocess.run(
-        [go, "list", "-deps", "."],
-        cwd=source,
+        [go, "list", "-deps", *program.packages],
+        cwd=program.source,
         env=_environment(),
         capture_output=True,
         text=True,
@@ -238,7 +266,7 @@ def _collect(stream: IO[str], lines: list[str]) -> None:
 
 
 def _prune(program: Program, builds: Path) -> None:
-    kept = [path.parent for path in builds.glob(f"*/{program.name}")]
+    kept = [path.parent for path in builds.glob(f"*/{program.binaries[0]}")]
     newest_first = sorted(kept, key=lambda path: path.stat().st_mtime, reverse=True)
     for old in newest_first[KEPT_BUILDS:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -255,4 +283,33 @@ GO_SEV_GUEST = Program(
 """Another verifier, to compare ours with."""
 
 PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST)
-"""All that is built here."""
+"""All that demo and tests need."""
+
+CONTAINERD = Program(
+    REPOSITORY / "dev" / "containerd",
+    "containerd and the plugins of its network",
+    _plain_flags,
+    packages=("tool",),
+    others=(
+        "containerd",
+        "containerd-shim-runc-v2",
+        "ctr",
+        "host-local",
+        "loopback",
+        "portmap",
+        "ptp",
+    ),
+)
+"""A container runtime, from nothing but what its go.mod names."""
+
+NODE = Program(
+    REPOSITORY / "dev" / "node",
+    "kubelet, kube-proxy and CoreDNS",
+    _kubernetes_flags,
+    packages=("./...",),
+    others=("node", "coredns", "pause", "workload"),
+)
+"""The rest of what runs on real nodes."""
+
+NODE_PROGRAMS = (CONTAINERD, NODE)
+"""What a cluster with real nodes needs besides."""

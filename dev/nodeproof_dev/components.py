@@ -1,7 +1,7 @@
 """The four processes of a control plane, and the files that they need.
 
-Everything listens on the loopback address only. Flags beyond the necessary ones say why they are
-there.
+Everything listens on one address only: the loopback one, unless the site is another. Flags beyond
+the necessary ones say why they are there.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from nodeproof_dev.pki import Authority, KeyPair, signing_keys
 from nodeproof_dev.ports import LOOPBACK
 from nodeproof_dev.process import STOP_SECONDS, clean_environment, stop_all
 from nodeproof_dev.server import Command, Ports, Question, Server
+from nodeproof_dev.site import LOCAL, Site
 
 _ASK_SECONDS = 2.0
-_SERVICE_RANGE = "10.0.0.0/24"
 _ISSUER = "https://kubernetes.default.svc"
 
 MASTERS = "system:masters"
@@ -46,7 +46,8 @@ class Components:
         timings: Seconds from the start until each of them was ready.
     """
 
-    def __init__(self, binary: Path, directory: Path) -> None:
+    def __init__(self, binary: Path, directory: Path, site: Site = LOCAL) -> None:
+        self._site = site
         self.authority = Authority("nodeproof-dev", datetime.now(UTC))
         self._admin = self.authority.client("readiness", (MASTERS,))
         self._ordinary = self.authority.client("system:kube-scheduler")
@@ -62,14 +63,14 @@ class Components:
         def component(name: str, arguments: Command, ready: Question, ports: int = 1) -> Server:
             return Server(
                 name,
-                lambda given: [str(binary), name, *arguments(given)],
+                lambda given: [*site.enter, str(binary), name, *arguments(given)],
                 ready,
                 log_path=directory / "logs" / f"{name}.log",
                 environment=environment,
                 port_count=ports,
             )
 
-        self.etcd = component("etcd", self._etcd, self._answers("http", "/readyz"), 2)
+        self.etcd = component("etcd", self._etcd, self._answers("http", "/readyz"), 3)
         self.api_server = component("kube-apiserver", self._api_server, self._api_ready)
         self.controller_manager = component(
             "kube-controller-manager", self._controller_manager, self._controllers_ready
@@ -81,7 +82,7 @@ class Components:
     def connection(self, user: str, groups: tuple[str, ...]) -> Connection:
         """Return a connection with a fresh client certificate."""
         pair = self.authority.client(user, groups)
-        server = f"https://{LOOPBACK}:{self.api_server.ports[0]}"
+        server = f"https://{self._site.address}:{self.api_server.ports[0]}"
         return Connection(server, self.authority.certificate, pair.certificate, pair.key)
 
     def start(self) -> None:
@@ -115,12 +116,15 @@ class Components:
         self.timings[component.name] = time.monotonic() - begun
 
     def _write_files(self) -> Mapping[str, str]:
-        serving = self.authority.server(["localhost"], [LOOPBACK])
+        serving = self.authority.server(self._site.names, self._site.addresses)
+        kubelet_client = self.authority.client("kube-apiserver-kubelet-client", (MASTERS,))
         tokens = signing_keys()
         contents = {
             "ca.crt": self.authority.certificate,
             "serving.crt": serving.certificate,
             "serving.key": serving.key,
+            "kubelet-client.crt": kubelet_client.certificate,
+            "kubelet-client.key": kubelet_client.key,
             "tokens.pub": tokens.certificate,
             "tokens.key": tokens.key,
         }
@@ -130,9 +134,11 @@ class Components:
         return {name: str(path) for name, path in paths.items()}
 
     def _etcd(self, ports: Ports) -> list[str]:
-        client, peer = (f"http://{LOOPBACK}:{port}" for port in ports)
+        # It asks nobody who he is: no pod may reach it. Its health is told to whoever asks.
+        client, peer = (f"http://{LOOPBACK}:{port}" for port in ports[1:])
         return [
             f"--data-dir={self._data}",
+            f"--listen-metrics-urls=http://{self._site.address}:{ports[0]}",
             f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}",
             f"--listen-peer-urls={peer}",
@@ -145,13 +151,11 @@ class Components:
     def _api_server(self, ports: Ports) -> list[str]:
         files = self._files
         return [
-            f"--etcd-servers=http://{LOOPBACK}:{self.etcd.ports[0]}",
-            f"--bind-address={LOOPBACK}",
+            f"--etcd-servers=http://{LOOPBACK}:{self.etcd.ports[1]}",
+            f"--bind-address={self._site.address}",
             f"--secure-port={ports[0]}",
-            f"--advertise-address={LOOPBACK}",
-            # There is no network in which pods could reach the Service "kubernetes", and a
-            # loopback address is refused as its endpoint.
-            "--endpoint-reconciler-type=none",
+            f"--advertise-address={self._site.address}",
+            *self._site.kubelet_flags(files),
             *self._serving(),
             f"--client-ca-file={files['ca.crt']}",
             "--authorization-mode=Node,RBAC",
@@ -159,7 +163,7 @@ class Components:
             f"--service-account-issuer={_ISSUER}",
             f"--service-account-key-file={files['tokens.pub']}",
             f"--service-account-signing-key-file={files['tokens.key']}",
-            f"--service-cluster-ip-range={_SERVICE_RANGE}",
+            f"--service-cluster-ip-range={self._site.service_range}",
             "--allow-privileged=true",
             "--profiling=false",
             # Otherwise open watches hold a stopping server for a minute.
@@ -169,7 +173,7 @@ class Components:
     def _controller_manager(self, ports: Ports) -> list[str]:
         return [
             f"--kubeconfig={self._kubeconfig('system:kube-controller-manager')}",
-            f"--bind-address={LOOPBACK}",
+            f"--bind-address={self._site.address}",
             f"--secure-port={ports[0]}",
             *self._serving(),
             f"--service-account-private-key-file={self._files['tokens.key']}",
@@ -191,7 +195,7 @@ class Components:
             f"--kubeconfig={kubeconfig}",
             f"--authentication-kubeconfig={kubeconfig}",
             f"--authorization-kubeconfig={kubeconfig}",
-            f"--bind-address={LOOPBACK}",
+            f"--bind-address={self._site.address}",
             f"--secure-port={ports[0]}",
             *self._serving(),
             "--leader-elect=false",  # there is only one
@@ -222,7 +226,7 @@ class Components:
         )
 
     def _asking(self, port: int, pair: KeyPair) -> Api:
-        server = f"https://{LOOPBACK}:{port}"
+        server = f"https://{self._site.address}:{port}"
         connection = Connection(server, self.authority.certificate, pair.certificate, pair.key)
         return Api(connection, timeout=_ASK_SECONDS)
 
@@ -232,7 +236,7 @@ class Components:
         pool = urllib3.PoolManager(retries=False, ssl_context=trusted)
 
         def ask(ports: Ports) -> bool:
-            url = f"{scheme}://{LOOPBACK}:{ports[0]}{path}"
+            url = f"{scheme}://{self._site.address}:{ports[0]}{path}"
             try:
                 return pool.request("GET", url, timeout=_ASK_SECONDS).status == HTTPStatus.OK
             except urllib3.exceptions.HTTPError:

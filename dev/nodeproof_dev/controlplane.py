@@ -16,8 +16,10 @@ from nodeproof_dev.build import controlplane_binary
 from nodeproof_dev.components import MASTERS, Components
 from nodeproof_dev.connection import Connection, read_kubeconfig, write_kubeconfig
 from nodeproof_dev.errors import NotPossible
+from nodeproof_dev.pki import KeyPair
 from nodeproof_dev.process import clean_environment
 from nodeproof_dev.server import Server
+from nodeproof_dev.site import LOCAL, Site
 
 EXISTING_VARIABLE = "NODEPROOF_KUBECONFIG"
 """The environment variable that names an existing cluster's kubeconfig to use instead."""
@@ -54,14 +56,18 @@ class ControlPlane:
         self._own = own
 
     @classmethod
-    def start(cls, directory: Path) -> Self:
+    def start(cls, directory: Path, site: Site = LOCAL) -> Self:
         """Start a control plane of our own and wait until it works.
+
+        Args:
+            directory: Where kubeconfigs, logs and data go.
+            site: Where it runs.
 
         Raises:
             BuildFailed: Its binary cannot be built.
             ComponentFailed: A component ended or did not become ready.
         """
-        own = Components(controlplane_binary(), directory)
+        own = Components(controlplane_binary(), directory, site)
         try:
             own.start()
             return cls(directory, own.connection("admin", (MASTERS,)), own)
@@ -129,6 +135,15 @@ class ControlPlane:
     def kubeconfig(self, user: str, groups: tuple[str, ...] = ()) -> Path:
         """Write a kubeconfig (mode 0600) of any user with any groups; return its path."""
         return self._write(user, self.connection(user, groups))
+
+    def serving_certificate(self, name: str, address: str) -> KeyPair:
+        """Return a serving certificate of the cluster's authority.
+
+        Raises:
+            NotPossible: The cluster is not ours.
+        """
+        own = self._components("its authority's key is not ours either")
+        return own.authority.server([name], [address])
 
     def service_account(self, namespace: str, name: str) -> Connection:
         """Return a connection as a ServiceAccount, with a token of its own (TokenRequest)."""

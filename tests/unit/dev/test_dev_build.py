@@ -14,6 +14,9 @@ from nodeproof_dev.errors import BuildFailed, GoMissing
 GO_MOD = "module example\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3\n)\n"
 
 
+ALL = build.PROGRAMS + build.NODE_PROGRAMS
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     directory = tmp_path / "example"
@@ -50,6 +53,21 @@ def test_a_renamed_file_changes_the_hash(program: build.Program) -> None:
     before = build.content_hash(program)
     (program.source / "main.go").rename(program.source / "other.go")
     assert build.content_hash(program) != before
+
+
+def test_a_changed_file_of_a_folder_changes_the_hash(program: build.Program) -> None:
+    folder = program.source / "command"
+    folder.mkdir()
+    (folder / "main.go").write_text("package main\n")
+    before = build.content_hash(program)
+    (folder / "main.go").write_text("package main // changed\n")
+    assert build.content_hash(program) != before
+
+
+def test_a_build_that_lacks_a_binary_is_none(program: build.Program, tmp_path: Path) -> None:
+    several = replace(program, others=("example", "another"))
+    made(tmp_path, "a", 0)
+    assert not build._is_complete(several, tmp_path / "a")
 
 
 def test_other_flags_change_the_hash(program: build.Program) -> None:
@@ -90,9 +108,9 @@ def test_only_the_newest_two_builds_are_kept(program: build.Program, tmp_path: P
 
 def test_every_go_module_in_the_tree_is_built(repository: Path) -> None:
     modules = {path.parent for path in (repository / "dev").glob("*/go.mod")}
-    assert {program.source for program in build.PROGRAMS} == modules
+    assert {program.source for program in ALL} == modules
 
 
-@pytest.mark.parametrize("program", build.PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", ALL, ids=lambda program: program.name)
 def test_a_module_in_the_tree_can_be_identified(program: build.Program) -> None:
     assert len(build.content_hash(program)) == 64
