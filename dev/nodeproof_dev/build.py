@@ -2,7 +2,8 @@
 
 ``dev/controlplane`` is a small Go module that links every Kubernetes component. The first build
 takes about six minutes on two cores; after that nothing is built until a file there changes.
-``dev/gosevguest``, which asks another verifier for its opinion, takes seconds.
+``dev/gosevguest``, which asks another verifier for its opinion, takes seconds; ``dev/helm``, which is
+Helm, three minutes.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ KEPT_BUILDS = 2
 
 _KUBERNETES = re.compile(r"^\s*k8s\.io/kubernetes v(\d+)\.(\d+)(\.\S+)$", re.MULTILINE)
 _VERSION_PACKAGE = "k8s.io/component-base/version"
+_HELM = re.compile(r"^require helm\.sh/helm/v4 (v\S+)$", re.MULTILINE)
+_HELM_VERSION = "helm.sh/helm/v4/internal/version.version"
 _ERROR_LINES = 20
 _TICK_SECONDS = 1.0
 
@@ -172,6 +175,14 @@ def _kubernetes_flags(go_mod: str) -> list[str]:
     return ["-ldflags", f"-s -w {named}"]
 
 
+def _helm_flags(go_mod: str) -> list[str]:
+    """Return the linker's flags: no symbols, and the version that Helm tells, as its releases."""
+    found = _HELM.search(go_mod)
+    if found is None:
+        raise BuildFailed("go.mod does not name helm.sh/helm/v4")
+    return ["-ldflags", f"-s -w -X {_HELM_VERSION}={found[1]}"]
+
+
 def _plain_flags(_go_mod: str) -> list[str]:
     return ["-ldflags", "-s -w"]
 
@@ -254,5 +265,8 @@ GO_SEV_GUEST = Program(
 )
 """Another verifier, to compare ours with."""
 
-PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST)
+HELM = Program(REPOSITORY / "dev" / "helm", "Helm", _helm_flags)
+"""Helm, for rendering and installing the chart."""
+
+PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST, HELM)
 """All that is built here."""
