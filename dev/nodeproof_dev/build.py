@@ -2,8 +2,8 @@
 
 ``dev/controlplane`` is a small Go module that links every Kubernetes component. The first build
 takes about six minutes on two cores; after that nothing is built until a file there changes.
-``dev/gosevguest``, which asks another verifier for its opinion, takes seconds; ``dev/helm``, which is
-Helm, three minutes.
+``dev/gosevguest``, which asks another verifier for its opinion, takes seconds; ``dev/helm``, which
+is Helm, three minutes.
 """
 
 from __future__ import annotations
