@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -165,6 +165,42 @@ def operator(plane: ControlPlane) -> Api:
 def agent(plane: ControlPlane) -> Api:
     """The agent's ServiceAccount with a token for the API server, which no agent ever has."""
     return Api(plane.service_account(AGENTS, "nodeproof-agent"))
+
+
+@pytest.fixture(scope="module")
+def cleanup(plane: ControlPlane) -> Api:
+    """The account of ``nodeproof-operator cleanup``."""
+    return Api(plane.service_account(NAMESPACE, "nodeproof-cleanup"))
+
+
+@pytest.fixture(scope="module")
+def check(plane: ControlPlane) -> Api:
+    """The account of ``nodeproof-operator check``."""
+    return Api(plane.service_account(NAMESPACE, "nodeproof-check"))
+
+
+CLEANUP_NEEDS = [
+    *(Right(verb, CORE, "nodes", namespace="") for verb in ("get", "list", "patch")),
+    *(Right(verb, OURS, "nodeattestations", namespace="") for verb in ("list", "delete")),
+    Right("create", LEASES, "leases"),
+    *(Right(verb, LEASES, "leases", "nodeproof-operator") for verb in ("get", "update")),
+]
+
+
+@pytest.mark.parametrize("right", CLEANUP_NEEDS, ids=str)
+def test_the_cleanup_may(cleanup: Api, right: Right) -> None:
+    assert allowed(cleanup, right)
+
+
+@pytest.mark.parametrize("right", [*NEEDED, *DANGEROUS], ids=str)
+def test_the_cleanup_may_do_nothing_else(cleanup: Api, right: Right) -> None:
+    unnamed = replace(right, name="")
+    assert allowed(cleanup, right) == (right in CLEANUP_NEEDS or unnamed in CLEANUP_NEEDS)
+
+
+@pytest.mark.parametrize("right", [*NEEDED, *DANGEROUS], ids=str)
+def test_the_check_may_change_nothing(check: Api, right: Right) -> None:
+    assert right.verb in {"get", "list"} or not allowed(check, right)
 
 
 @pytest.mark.parametrize("right", NEEDED, ids=str)

@@ -89,6 +89,8 @@ def test_only_what_agents_need_lives_in_their_namespace() -> None:
         ("ConfigMap", "nodeproof-ca"),
         ("Role", "nodeproof-operator"),
         ("RoleBinding", "nodeproof-operator"),
+        ("Role", "nodeproof-check"),
+        ("RoleBinding", "nodeproof-check"),
     }
 
 
@@ -117,7 +119,7 @@ def test_no_right_reaches_a_nodes_status_or_removes_nodes() -> None:
     for rule in RULES:
         assert "nodes/status" not in rule["resources"]
         if "nodes" in rule["resources"]:
-            assert set(rule["verbs"]) == {"get", "list", "watch", "patch"}
+            assert set(rule["verbs"]) <= {"get", "list", "watch", "patch"}
 
 
 def test_secrets_and_config_maps_are_reached_by_name_but_for_listing_endorsements() -> None:
@@ -165,17 +167,34 @@ def test_only_the_config_maps_of_endorsements_are_labelled_as_such() -> None:
     assert labelled == {endorsements(product) for product in Product}
 
 
-def test_only_the_operator_is_bound_to_a_role() -> None:
-    subjects = [
-        (subject["kind"], subject["name"], subject["namespace"])
+def test_each_account_but_the_agents_is_bound_to_its_own_roles() -> None:
+    bound = {
+        (subject["kind"], subject["name"], subject["namespace"], each["roleRef"]["name"])
         for each in MANIFESTS
         if each["kind"].endswith("RoleBinding")
         for subject in each["subjects"]
+    }
+    accounts = ("nodeproof-operator", "nodeproof-cleanup", "nodeproof-check")
+    assert bound == {
+        *(("ServiceAccount", name, NAMESPACE, name) for name in accounts),
+        ("ServiceAccount", "nodeproof-operator", NAMESPACE, "nodeproof-events"),
+    }
+
+
+def test_the_check_changes_nothing() -> None:
+    rules = [
+        rule
+        for each in MANIFESTS
+        if each["kind"] in {"Role", "ClusterRole"} and each["metadata"]["name"] == "nodeproof-check"
+        for rule in each["rules"]
     ]
-    assert set(subjects) == {("ServiceAccount", "nodeproof-operator", NAMESPACE)}
+    changing = [each["resources"] for each in rules if not {"get", "list"} >= set(each["verbs"])]
+    assert changing == [["subjectaccessreviews"]]  # asks, and is stored nowhere
 
 
-@pytest.mark.parametrize("name", ["nodeproof-operator", "nodeproof-agent"])
+@pytest.mark.parametrize(
+    "name", ["nodeproof-operator", "nodeproof-agent", "nodeproof-cleanup", "nodeproof-check"]
+)
 def test_no_account_hands_out_its_token_unasked(name: str) -> None:
     assert find("ServiceAccount", name)["automountServiceAccountToken"] is False
 
