@@ -86,6 +86,7 @@ def test_only_what_agents_need_lives_in_their_namespace() -> None:
     assert found == {
         ("ServiceAccount", "nodeproof-agent"),
         ("DaemonSet", "nodeproof-agent"),
+        ("NetworkPolicy", "nodeproof-agent"),
         ("ConfigMap", "nodeproof-ca"),
         ("Role", "nodeproof-operator"),
         ("RoleBinding", "nodeproof-operator"),
@@ -330,6 +331,7 @@ def test_every_mount_has_its_volume(spec: Manifest) -> None:
 @pytest.mark.parametrize(
     "manifest",
     [find("DaemonSet", "nodeproof-agent"), find("Deployment", "nodeproof-operator")],
+        ("NetworkPolicy", "nodeproof-agent"),
     ids=lambda each: each["kind"],
 )
 def test_selectors_match_their_pods(manifest: Manifest) -> None:
