@@ -150,7 +150,7 @@ def started_again(seen: dict[str, Any], pod: dict[str, Any]) -> bool:
 def test_a_node_that_is_switched_off_leaves_no_process(pods: RealPods, switched: RealNode) -> None:
     pods.on_every_node("each")
     own = switched.machine.root.with_name("ns").joinpath("pid").readlink()
-    assert processes_in(own) > 5
+    assert processes_in(own) >= 4  # its first, containerd, kubelet, kube-proxy
     switched.stop()
     assert processes_in(own) == 0
 
