@@ -21,6 +21,7 @@ from cases.charts import (
 )
 from nodeproof_agent import settings as agent_settings
 from nodeproof_operator import settings as operator_settings
+from nodeproof_operator.check import settings as check_settings
 from nodeproof_operator.cleanup import settings as cleanup_settings
 
 OPERATOR, AGENT = "nodeproof-operator", "nodeproof-agent"
@@ -60,6 +61,10 @@ def test_programs_understand_their_arguments(rendered: Rendered) -> None:
         command, *args = rendered.container("nodeproof-cleanup")["args"]
         assert command == "cleanup"
         assert cleanup_settings.parse(args, {}).namespace == "nodeproof-system"
+    command, *args = rendered.container("nodeproof-check")["args"]
+    assert command == "check"
+    place = check_settings.parse(args, {}).place
+    assert (place.namespace, place.agent_namespace) == ("nodeproof-system", agents)
 
 
 def test_agents_find_the_operators_service(default: Rendered) -> None:
