@@ -30,7 +30,7 @@ from nodeproof_dev.platforms import Platforms
 ROUNDS = 5
 """Attestations of each node: within what one node may ask for at once."""
 
-_CA = "/api/v1/namespaces/nodeproof-system/configmaps/nodeproof-ca"
+_CA = "/api/v1/namespaces/nodeproof-agents/configmaps/nodeproof-ca"
 _SETTLE_SECONDS = 3.0
 _BARE_REPETITIONS = 400
 

@@ -27,7 +27,7 @@ from nodeproof_dev.node import SimulatedNode
 from nodeproof_dev.pods import is_agent, pods_path
 from nodeproof_dev.volumes import token_request
 
-_TOKENS = "/api/v1/namespaces/nodeproof-system/serviceaccounts/nodeproof-agent/token"
+_TOKENS = "/api/v1/namespaces/nodeproof-agents/serviceaccounts/nodeproof-agent/token"
 _ASK_SECONDS = 20.0
 
 

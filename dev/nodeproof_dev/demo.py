@@ -101,7 +101,7 @@ class Story:
         self.nodes = {name: self._node(name, launch) for name, launch in LAUNCHES.items()}
         self._wait(objects.AGENT_PODS, lambda pods: objects.run_on(pods, set(LAUNCHES)))
         self._kubectl("get", "nodes")
-        self._kubectl("-n", "nodeproof-system", "get", "pods", "-o", "wide")
+        self._kubectl("-n", "nodeproof-agents", "get", "pods", "-o", "wide")
 
     def policy_is_applied(self) -> None:
         """Apply policy and reference values; see who is attested and who is not, and why."""

@@ -13,8 +13,9 @@ from nodeproof_dev.api import Api, Object
 from nodeproof_dev.build import REPOSITORY
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.errors import ApiRefused, NotPossible
-from nodeproof_dev.operator_process import NAMESPACE, SERVICE_ACCOUNT, OperatorProcess
+from nodeproof_dev.operator_process import SERVICE_ACCOUNT, OperatorProcess
 from nodeproof_dev.process import stop_all, wait_until
+from nodeproof_operator.cluster.objects import NAMESPACE
 from nodeproof_operator.settings import NO_NETWORK
 
 CRDS = REPOSITORY / "crds"
@@ -68,7 +69,7 @@ class Installation:
         self.stop()
 
     def apply(self) -> None:
-        """Apply namespace, CRDs, RBAC, admission policies and the rest, and wait until they act.
+        """Apply namespaces, CRDs, RBAC, admission policies and the rest, and wait until they act.
 
         May be repeated. The operator's own Deployment is left out: here it is a process.
 

@@ -17,7 +17,7 @@ TAINT = "nodeproof.dev/unattested"
 NODES = "/api/v1/nodes"
 PODS = "/api/v1/namespaces/default/pods"
 AGENT_PODS = (
-    "/api/v1/namespaces/nodeproof-system/pods"
+    "/api/v1/namespaces/nodeproof-agents/pods"
     "?labelSelector=app.kubernetes.io%2Fname%3Dnodeproof-agent"
 )
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/nodeproof-system/leases/nodeproof-operator"

@@ -11,9 +11,9 @@ import urllib3
 from nodeproof_dev.ports import LOOPBACK
 from nodeproof_dev.process import clean_environment, python_command
 from nodeproof_dev.server import Ports, Server
+from nodeproof_operator.cluster.objects import AGENT_NAMESPACE, NAMESPACE
 from nodeproof_operator.settings import NO_NETWORK
 
-NAMESPACE = "nodeproof-system"
 SERVICE_ACCOUNT = "nodeproof-operator"
 
 _ASK_SECONDS = 2.0
@@ -73,6 +73,7 @@ class OperatorProcess(Server):
             [
                 f"--kubeconfig={self._kubeconfig}",
                 f"--namespace={NAMESPACE}",
+                f"--agent-namespace={AGENT_NAMESPACE}",
                 f"--identity={self.name}",
                 f"--listen={listen}",
                 f"--metrics-listen={metrics}",

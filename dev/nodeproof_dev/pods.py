@@ -8,7 +8,7 @@ from datetime import datetime
 from nodeproof_dev.api import Object
 from nodeproof_dev.registration import ADDRESS, timestamp
 
-AGENT_NAMESPACE = "nodeproof-system"
+AGENT_NAMESPACE = "nodeproof-agents"
 AGENT_DAEMON_SET = "nodeproof-agent"
 
 

@@ -107,12 +107,13 @@ def assemble(settings: Settings, gateway: Gateway, cluster_uid: str, kds: KDS | 
     verifier = _verifier(site, cluster_uid, keyring, supply)
     terms = Terms(settings.identity, gateway, metrics, fleet, verifier, elector)
     leader = Leader(terms.build, metrics.show_leadership)
-    service = _service(site, cluster_uid, keyring, supply, fleet, metrics)
+    authenticator = _authenticator(gateway, settings.agent_namespace)
+    service = _service(site, cluster_uid, keyring, supply, fleet, metrics, authenticator)
     return Parts(
         metrics=metrics,
         keyring=keyring,
         supply=supply,
-        certificate=_certificate(settings, store),
+        certificate=_certificate(settings, gateway),
         intake=Intake(service, RateLimiter(ADDRESS_RATE, time.monotonic), metrics),
         fleet=fleet,
         elector=elector,
@@ -134,11 +135,11 @@ def _service(
     supply: Supply,
     fleet: Fleet,
     metrics: Metrics,
+    authenticator: Authenticator,
 ) -> EvidenceService:
-    refused = RefusedTokens(time.monotonic)
     return EvidenceService(
         cluster_uid=cluster_uid,
-        authenticator=Authenticator(site.gateway, site.namespace, refused, site.clock),
+        authenticator=authenticator,
         node_limiter=RateLimiter(NODE_RATE, time.monotonic),
         keyring=keyring,
         registry=Registry(Records(site.gateway)),
@@ -149,6 +150,10 @@ def _service(
         clock=site.clock,
         random=SystemRandom(),
     )
+
+
+def _authenticator(gateway: Gateway, namespace: str) -> Authenticator:
+    return Authenticator(gateway, namespace, RefusedTokens(time.monotonic), utc_now)
 
 
 def _interval_seconds(fleet: Fleet) -> int:
@@ -164,11 +169,13 @@ def _anchors(settings: Settings) -> Sequence[TrustAnchor]:
     return (*AMD_ROOTS, *settings.simulated_anchors)
 
 
-def _certificate(settings: Settings, store: SealedStore) -> SharedCertificate | CertificateFiles:
+def _certificate(settings: Settings, gateway: Gateway) -> SharedCertificate | CertificateFiles:
     if settings.tls_certificate is not None and settings.tls_key is not None:
         return CertificateFiles(settings.tls_certificate, settings.tls_key)
     names = service_names(OPERATOR, settings.namespace, settings.advertise_names)
-    return SharedCertificate(store, names, utc_now)
+    store = SealedStore(gateway, settings.namespace)
+    agents = SealedStore(gateway, settings.agent_namespace)
+    return SharedCertificate(store, agents, names, utc_now)
 
 
 @dataclass(frozen=True, slots=True)

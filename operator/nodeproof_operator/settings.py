@@ -10,15 +10,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, get_args
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from nodeproof import __version__, logs
+from nodeproof import logs
 from nodeproof.errors import VerificationError
 from nodeproof.sevsnp.kds import BASE_URL
 from nodeproof.sevsnp.roots import TrustAnchor, simulated_anchor
-
-ENVIRONMENT_PREFIX = "NODEPROOF_"
+from nodeproof_operator.flags import (
+    ENVIRONMENT_PREFIX,
+    add_agent_namespace,
+    add_cluster_flags,
+    add_log_flags,
+    command_parser,
+    default_from_environment,
+    flag,
+)
 
 _LISTS = frozenset({"advertise_name", "allow_simulated"})
 
@@ -29,7 +36,11 @@ _DESCRIPTION = """\
 Verifies the evidence of confidential nodes, labels and taints Nodes, serves metrics.
 
 Runs in the cluster with its own ServiceAccount, or anywhere with --kubeconfig. Run two or more:
-all take evidence, the holder of the Lease writes. The objects it needs are in deploy/.
+all take evidence, the holder of the Lease writes. The objects it needs are in chart and deploy/.
+
+Two further commands, each with a --help of its own:
+  nodeproof-operator check     tells whether an installation works, and what to do if not
+  nodeproof-operator cleanup   takes our labels and taint off every Node, before uninstalling
 """
 
 _EPILOG = """\
@@ -53,6 +64,8 @@ class Settings:
     kubeconfig: Path | None
     """None means: the ServiceAccount of the pod this runs in."""
     namespace: str
+    agent_namespace: str
+    """Where the agents run: their account, DaemonSet, Pods, and the CA that they trust."""
     identity: str
     """The holder's name in the Lease; different for each replica."""
     listen: Address
@@ -87,6 +100,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     return Settings(
         kubeconfig=given.kubeconfig,
         namespace=given.namespace,
+        agent_namespace=given.agent_namespace,
         identity=given.identity,
         listen=given.listen,
         metrics_listen=given.metrics_listen,
@@ -103,38 +117,29 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="nodeproof-operator",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"nodeproof {__version__}")
-    cluster = parser.add_argument_group("cluster")
-    _flag(cluster, "--kubeconfig", type=Path, help="default: the pod's ServiceAccount")
-    _flag(cluster, "--namespace", default="nodeproof-system", help="default: %(default)s")
-    _flag(
+    parser = command_parser("nodeproof-operator", _DESCRIPTION, _EPILOG)
+    cluster = add_cluster_flags(parser)
+    add_agent_namespace(cluster)
+    flag(
         cluster,
         "--identity",
         default=f"{socket.gethostname()}-{token_hex(4)}",
         help="this replica's name in the Lease; default: host name and a random suffix",
     )
     serving = parser.add_argument_group("serving")
-    _flag(
-        serving, "--listen", type=_address, default="0.0.0.0:8443", help="evidence service, HTTPS"
-    )
-    _flag(serving, "--metrics-listen", type=_address, default="0.0.0.0:9090", help="metrics, HTTP")
-    _flag(
+    flag(serving, "--listen", type=_address, default="0.0.0.0:8443", help="evidence service, HTTPS")
+    flag(serving, "--metrics-listen", type=_address, default="0.0.0.0:9090", help="metrics, HTTP")
+    flag(
         serving,
         "--advertise-name",
         action="append",
         metavar="NAME",
         help="further DNS name or address for the serving certificate; may be repeated",
     )
-    _flag(serving, "--tls-certificate", type=Path, help="PEM chain; default: make and rotate one")
-    _flag(serving, "--tls-key", type=Path, help="PEM key of --tls-certificate")
+    flag(serving, "--tls-certificate", type=Path, help="PEM chain; default: make and rotate one")
+    flag(serving, "--tls-key", type=Path, help="PEM key of --tls-certificate")
     trust = parser.add_argument_group("trust")
-    _flag(
+    flag(
         trust,
         "--allow-simulated",
         action="append",
@@ -143,16 +148,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "signer kind Simulated; NOT a proof of anything; may be repeated",
     )
     _add_kds_flags(parser)
-    logging = parser.add_argument_group("logs")
-    _flag(logging, "--log-format", choices=get_args(logs.Format), default="auto")
-    _flag(logging, "--log-level", choices=logs.LEVELS, default="info")
-    _default_from_environment(parser, environment)
+    add_log_flags(parser)
+    default_from_environment(parser, environment, _LISTS)
     return parser
 
 
 def _add_kds_flags(parser: argparse.ArgumentParser) -> None:
     kds = parser.add_argument_group("AMD's certificates and revocation lists")
-    _flag(
+    flag(
         kds,
         "--kds-url",
         type=_kds_url,
@@ -161,21 +164,8 @@ def _add_kds_flags(parser: argparse.ArgumentParser) -> None:
         help="AMD's key service or a mirror of it, HTTPS; off: fetch nothing, and import bundles "
         "(nodeproof bundle --help); default: %(default)s",
     )
-    _flag(kds, "--kds-ca-file", type=Path, help="PEM of its CA; default: the system's CAs")
-    _flag(kds, "--kds-proxy", type=_proxy_url, metavar="URL", help="HTTP proxy on the way there")
-
-
-def _flag(group: argparse._ArgumentGroup, name: str, **options: object) -> None:
-    group.add_argument(name, **options)  # type: ignore[arg-type]  # argparse's own loose options
-
-
-def _default_from_environment(
-    parser: argparse.ArgumentParser, environment: Mapping[str, str]
-) -> None:
-    for action in parser._actions:  # noqa: SLF001 - argparse has no public list of its flags
-        value = environment.get(ENVIRONMENT_PREFIX + action.dest.upper())
-        if value is not None and action.default is not argparse.SUPPRESS and action.nargs != 0:
-            action.default = None if action.dest in _LISTS else value
+    flag(kds, "--kds-ca-file", type=Path, help="PEM of its CA; default: the system's CAs")
+    flag(kds, "--kds-proxy", type=_proxy_url, metavar="URL", help="HTTP proxy on the way there")
 
 
 def _listed(given: list[str] | None, environment: Mapping[str, str], name: str) -> tuple[str, ...]:

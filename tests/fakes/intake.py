@@ -70,6 +70,7 @@ from nodeproof_operator.intake.service import EvidenceService
 from nodeproof_operator.intake.verification import VerificationPool
 
 NAMESPACE = "nodeproof-system"
+AGENTS = "nodeproof-agents"
 CLUSTER_UID = "cluster-uid"
 DAEMON_SET_UID = "daemon-set-uid"
 INTERVAL_SECONDS = 300
@@ -124,7 +125,7 @@ def review_of(number: int, **extra: Any) -> dict[str, Any]:
         "authenticated": True,
         "audiences": ["nodeproof"],
         "user": {
-            "username": f"system:serviceaccount:{NAMESPACE}:{AGENT}",
+            "username": f"system:serviceaccount:{AGENTS}:{AGENT}",
             "extra": {_EXTRA + key: value for key, value in facts.items() if value is not None},
         },
     }
@@ -135,9 +136,9 @@ def cluster(nodes: int = 2) -> FakeApi:
     api = FakeApi()
     for name in (CHALLENGE_KEYS, SERVING_CERTIFICATE):
         api.put(secret(NAMESPACE, name), {})
-    for name in (CHALLENGE_KEYS, CA_BUNDLE):
-        api.put(config_map(NAMESPACE, name), {})
-    api.put(daemon_set(NAMESPACE, AGENT), {"metadata": {"uid": DAEMON_SET_UID}})
+    api.put(config_map(NAMESPACE, CHALLENGE_KEYS), {})
+    api.put(config_map(AGENTS, CA_BUNDLE), {})
+    api.put(daemon_set(AGENTS, AGENT), {"metadata": {"uid": DAEMON_SET_UID}})
     for number in range(1, nodes + 1):
         add_agent(api, number)
     return api
@@ -154,7 +155,7 @@ def add_agent(api: FakeApi, number: int) -> None:
         "controller": True,
     }
     api.put(
-        pod(NAMESPACE, f"agent-{number}"),
+        pod(AGENTS, f"agent-{number}"),
         {
             "metadata": {"uid": f"pod-uid-{number}", "ownerReferences": [owner]},
             "spec": {"nodeName": f"node-{number}"},
@@ -276,7 +277,7 @@ def service_for(
     anchors = (authority(Product.MILAN).anchor(),) if options.anchors is None else options.anchors
     return EvidenceService(
         cluster_uid=options.cluster_uid,
-        authenticator=Authenticator(api, NAMESPACE, RefusedTokens(time.monotonic), time.now),
+        authenticator=Authenticator(api, AGENTS, RefusedTokens(time.monotonic), time.now),
         node_limiter=RateLimiter(options.node_rate, time.monotonic),
         keyring=keyring_for(api, time),
         registry=Registry(Records(api)),

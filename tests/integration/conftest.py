@@ -94,7 +94,7 @@ def ca_file(
 ) -> Path:
     """The CA bundle that agents trust, as the operator has published it."""
     assert nodeproof_operator.running
-    path = "/api/v1/namespaces/nodeproof-system/configmaps/nodeproof-ca"
+    path = "/api/v1/namespaces/nodeproof-agents/configmaps/nodeproof-ca"
     published = plane.admin.wait_for(path, lambda it: "ca.crt" in (it.get("data") or {}))
     file = tmp_path_factory.mktemp("ca") / "ca.crt"
     file.write_text(published["data"]["ca.crt"])

@@ -54,6 +54,12 @@ def operator(plane: ControlPlane) -> Api:
 
 
 @pytest.fixture(scope="module")
+def cleanup(plane: ControlPlane) -> Api:
+    """The cleanup's ServiceAccount, by a token of its own."""
+    return Api(plane.service_account(NAMESPACE, "nodeproof-cleanup"))
+
+
+@pytest.fixture(scope="module")
 def reporter(plane: ControlPlane, admin: Api) -> Iterator[Api]:
     """A ServiceAccount like those that report node problems, and with more rights than those."""
     name = f"reporter-{uuid4().hex[:8]}"
@@ -325,6 +331,44 @@ def test_the_operator_can_touch_nothing_else_on_a_node(
     status, message = attempt(operator, patch)
     assert status == 403
     assert because in message
+
+
+@pytest.mark.parametrize("patch", [REMOVE_LABEL, our_taint(None)], ids=str)
+def test_the_cleanup_takes_our_labels_and_our_taint_away(
+    attempt: Attempt, cleanup: Api, patch: Object
+) -> None:
+    assert attempt(cleanup, patch) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [SET_LABEL, CHANGE_LABEL, our_taint("NoExecute"), our_taint("PreferNoSchedule")],
+    ids=str,
+)
+def test_the_cleanup_sets_neither_our_labels_nor_our_taint(
+    attempt: Attempt, cleanup: Api, patch: Object
+) -> None:
+    status, message = attempt(cleanup, patch)
+    assert status == 403
+    assert "nodeproof" in message
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"metadata": {"labels": {"example.org/zone": "b"}}},
+        {"spec": {"taints": [{"key": OURS, "effect": "NoSchedule"}]}},
+        {"spec": {"unschedulable": True}},
+        {"metadata": {"annotations": {"example.org/note": None}}},
+    ],
+    ids=str,
+)
+def test_the_cleanup_can_touch_nothing_else_on_a_node(
+    attempt: Attempt, cleanup: Api, patch: Object
+) -> None:
+    status, message = attempt(cleanup, patch)
+    assert status == 403
+    assert "operator-limits.nodeproof.dev" in message
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.objects import attestation, node
 
 NewAttester = Callable[..., HandDrivenAttester]
+AGENTS = "/api/v1/namespaces/nodeproof-agents"
 SYSTEM = "/api/v1/namespaces/nodeproof-system"
 
 
@@ -80,7 +81,7 @@ def test_refuses_a_token_of_another_audience(attester: NewAttester, plane: Contr
 def test_refuses_a_token_of_another_service_account(
     attester: NewAttester, plane: ControlPlane
 ) -> None:
-    token = _account_token(plane, "nodeproof-operator", audience="nodeproof")
+    token = _account_token(plane, "nodeproof-operator", audience="nodeproof", home=SYSTEM)
     assert refused(attester().ask(token)) == (403, "NotTheAgent")
 
 
@@ -255,7 +256,12 @@ def test_inherits_nothing_when_a_node_is_created_anew_under_the_same_name(
 
 
 def _account_token(
-    plane: ControlPlane, account: str, *, audience: str, pod: dict[str, Any] | None = None
+    plane: ControlPlane,
+    account: str,
+    *,
+    audience: str,
+    pod: dict[str, Any] | None = None,
+    home: str = AGENTS,
 ) -> str:
     spec: dict[str, Any] = {"audiences": [audience], "expirationSeconds": 600}
     if pod:
@@ -266,14 +272,14 @@ def _account_token(
             "uid": pod["metadata"]["uid"],
         }
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    answer = plane.admin.create(f"{SYSTEM}/serviceaccounts/{account}/token", body)
+    answer = plane.admin.create(f"{home}/serviceaccounts/{account}/token", body)
     token: str = answer["status"]["token"]
     return token
 
 
 def _impostor_pod(plane: ControlPlane, node_name: str) -> dict[str, Any]:
     return plane.admin.create(
-        f"{SYSTEM}/pods",
+        f"{AGENTS}/pods",
         {
             "apiVersion": "v1",
             "kind": "Pod",

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
+from cases.hammer import Hammer, condition
 from cases.policy_case import GATE, OTHER_MEASUREMENT, PolicyCase, gate_labels
-from nodeproof_dev.api import MERGE_PATCH, STRATEGIC_PATCH, Api
+from nodeproof_dev.api import MERGE_PATCH, Api
 from nodeproof_dev.attester import HandDrivenAttester
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.node import SimulatedNode
 from nodeproof_dev.objects import NODES, attestation, node, taint_effect
 from nodeproof_dev.process import wait_until
-from nodeproof_dev.registration import timestamp
 
 NewAttester = Callable[..., HandDrivenAttester]
 SOON = 5.0
@@ -182,44 +179,6 @@ def test_a_node_that_is_created_anew_under_the_same_name_inherits_no_label(
     assert gate_labels(case.wait_taint(one.name, "NoSchedule")) == set()
 
 
-class Hammer:
-    """A kubelet that writes its status while the block runs, about 150 times a second."""
-
-    def __init__(self, hostile: SimulatedNode) -> None:
-        self.answers: list[int] = []
-        self._node = hostile
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(2)]
-
-    def __enter__(self) -> Self:
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        for each in self._threads:
-            each.join()
-
-    @property
-    def writes(self) -> int:
-        """How many there have been."""
-        return len(self.answers)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            said = condition("Busy", timestamp(datetime.now(UTC)), message=str(self.writes))
-            status, _ = self._node.api.call(
-                "PATCH", f"{self._node.path}/status", said, content_type=STRATEGIC_PATCH
-            )
-            self.answers.append(status)
-
-
 @pytest.fixture
 def selector_label(case: PolicyCase) -> Iterator[str]:
     """The label by which this test's policies select."""
@@ -239,11 +198,6 @@ def forbidden(api: Api, path: str, patch: dict[str, Any]) -> str:
     status, answer = api.call("PATCH", path, patch, content_type=MERGE_PATCH)
     assert status == HTTPStatus.FORBIDDEN
     return str(answer["message"])
-
-
-def condition(kind: str, time: str, message: str = "") -> dict[str, Any]:
-    said = {"type": kind, "status": "True", "reason": "Hostile", "message": message}
-    return {"status": {"conditions": [said | {"lastHeartbeatTime": time}]}}
 
 
 def poisoned() -> dict[str, Any]:

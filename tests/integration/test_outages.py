@@ -9,19 +9,18 @@ from pathlib import Path
 import pytest
 
 from cases.challenge_keys import attest_slowly
+from cases.leading import leads, wait_leads
 from cases.metrics_page import sample
 from cases.policy_case import PolicyCase, attested
 from nodeproof_dev.attester import EvidenceClient, HandDrivenAttester
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.installation import Installation
-from nodeproof_dev.objects import LEASE, attestation, lease_holder
+from nodeproof_dev.objects import attestation
 from nodeproof_dev.operator_process import OperatorProcess
 from nodeproof_dev.process import wait_until
 
 NewAttester = Callable[..., HandDrivenAttester]
 WRITES = "nodeproof_enforcement_writes_total"
-TAKEOVER_SECONDS = 25.0
-"""The longest time until another replica leads: 15 s of Lease, a retry, and a slow machine."""
 
 
 @pytest.fixture
@@ -122,21 +121,6 @@ def test_a_leader_that_slept_through_its_time_writes_nothing_when_it_wakes(
     assert sample(standby.metrics_url, WRITES, action="raise", result="done") is None
     case.wait_label(one.name, policy)
     case.wait_taint(one.name, "")
-
-
-def wait_leads(plane: ControlPlane, operator: OperatorProcess) -> None:
-    """Wait until a replica holds the Lease, and knows it."""
-    plane.admin.wait_for(
-        LEASE,
-        lambda seen: lease_holder(seen) == operator.name,
-        seconds=TAKEOVER_SECONDS,
-        what=f"{operator.name} to lead",
-    )
-    wait_until(lambda: leads(operator), seconds=10, what=f"{operator.name} to know that it leads")
-
-
-def leads(operator: OperatorProcess) -> bool:
-    return sample(operator.metrics_url, "nodeproof_leader") == 1
 
 
 def send(operator: OperatorProcess, number: signal.Signals) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import yaml
 
 from nodeproof_dev.api import JSON_PATCH, Api, Object
+from nodeproof_dev.build import REPOSITORY
 from nodeproof_dev.controlplane import ControlPlane
 
 pytestmark = pytest.mark.usefixtures("installation")
 
 NAMESPACE = "nodeproof-system"
+AGENTS = "nodeproof-agents"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 CORE = ""
 OURS = "nodeproof.dev"
@@ -53,8 +56,12 @@ NEEDED = [
     Right("patch", OURS, "nodeattestations/status", "a-node", namespace=""),
     Right("patch", OURS, "attestationpolicies/status", "a-policy", namespace=""),
     Right("create", "authentication.k8s.io", "tokenreviews", namespace=""),
-    Right("get", CORE, "pods", "an-agent"),
-    Right("get", "apps", "daemonsets", "nodeproof-agent"),
+    Right("get", CORE, "pods", "an-agent", namespace=AGENTS),
+    Right("get", "apps", "daemonsets", "nodeproof-agent", namespace=AGENTS),
+    *(
+        Right(verb, CORE, "configmaps", "nodeproof-ca", namespace=AGENTS)
+        for verb in ("get", "patch")
+    ),
     Right("create", EVENTS, "events", namespace="default"),
     Right("create", LEASES, "leases"),
     Right("get", LEASES, "leases", "nodeproof-operator"),
@@ -66,7 +73,6 @@ NEEDED = [
             ("secrets", "nodeproof-challenge-keys"),
             ("secrets", "nodeproof-serving-certificate"),
             ("configmaps", "nodeproof-challenge-keys"),
-            ("configmaps", "nodeproof-ca"),
             *(("configmaps", name) for name in ENDORSEMENTS),
         )
     ),
@@ -90,16 +96,24 @@ DANGEROUS = [
     Right("list", CORE, "configmaps", namespace=""),
     *(Right(verb, CORE, "configmaps", ENDORSEMENTS[0]) for verb in ("update", "delete")),
     Right("list", CORE, "pods"),
+    Right("get", CORE, "pods"),
+    Right("list", CORE, "pods", namespace=AGENTS),
     Right("get", CORE, "pods", namespace="default"),
+    Right("list", CORE, "configmaps", namespace=AGENTS),
+    Right("get", CORE, "secrets", "nodeproof-challenge-keys", namespace=AGENTS),
     Right("create", EVENTS, "events", namespace="kube-system"),
     Right("patch", EVENTS, "events", namespace="default"),
     Right("get", CORE, "events", namespace="default"),
-    *(Right(verb, CORE, "pods") for verb in ("create", "patch", "delete")),
-    Right("create", CORE, "pods/exec"),
-    Right("create", CORE, "pods/eviction"),
-    Right("get", "apps", "daemonsets", "another"),
-    Right("patch", "apps", "daemonsets", "nodeproof-agent"),
-    Right("create", CORE, "serviceaccounts/token", "nodeproof-agent"),
+    *(
+        Right(verb, CORE, "pods", namespace=namespace)
+        for verb in ("create", "patch", "delete")
+        for namespace in (NAMESPACE, AGENTS)
+    ),
+    Right("create", CORE, "pods/exec", namespace=AGENTS),
+    Right("create", CORE, "pods/eviction", namespace=AGENTS),
+    Right("get", "apps", "daemonsets", "another", namespace=AGENTS),
+    Right("patch", "apps", "daemonsets", "nodeproof-agent", namespace=AGENTS),
+    Right("create", CORE, "serviceaccounts/token", "nodeproof-agent", namespace=AGENTS),
     Right("create", CORE, "serviceaccounts/token", "nodeproof-operator"),
     Right("impersonate", CORE, "users", namespace=""),
     Right("update", LEASES, "leases", "another"),
@@ -152,7 +166,43 @@ def operator(plane: ControlPlane) -> Api:
 @pytest.fixture(scope="module")
 def agent(plane: ControlPlane) -> Api:
     """The agent's ServiceAccount with a token for the API server, which no agent ever has."""
-    return Api(plane.service_account(NAMESPACE, "nodeproof-agent"))
+    return Api(plane.service_account(AGENTS, "nodeproof-agent"))
+
+
+@pytest.fixture(scope="module")
+def cleanup(plane: ControlPlane) -> Api:
+    """The account of ``nodeproof-operator cleanup``."""
+    return Api(plane.service_account(NAMESPACE, "nodeproof-cleanup"))
+
+
+@pytest.fixture(scope="module")
+def check(plane: ControlPlane) -> Api:
+    """The account of ``nodeproof-operator check``."""
+    return Api(plane.service_account(NAMESPACE, "nodeproof-check"))
+
+
+CLEANUP_NEEDS = [
+    *(Right(verb, CORE, "nodes", namespace="") for verb in ("get", "list", "patch")),
+    *(Right(verb, OURS, "nodeattestations", namespace="") for verb in ("list", "delete")),
+    Right("create", LEASES, "leases"),
+    *(Right(verb, LEASES, "leases", "nodeproof-operator") for verb in ("get", "update")),
+]
+
+
+@pytest.mark.parametrize("right", CLEANUP_NEEDS, ids=str)
+def test_the_cleanup_may(cleanup: Api, right: Right) -> None:
+    assert allowed(cleanup, right)
+
+
+@pytest.mark.parametrize("right", [*NEEDED, *DANGEROUS], ids=str)
+def test_the_cleanup_may_do_nothing_else(cleanup: Api, right: Right) -> None:
+    unnamed = replace(right, name="")
+    assert allowed(cleanup, right) == (right in CLEANUP_NEEDS or unnamed in CLEANUP_NEEDS)
+
+
+@pytest.mark.parametrize("right", [*NEEDED, *DANGEROUS], ids=str)
+def test_the_check_may_change_nothing(check: Api, right: Right) -> None:
+    assert right.verb in {"get", "list"} or not allowed(check, right)
 
 
 @pytest.mark.parametrize("right", NEEDED, ids=str)
@@ -234,3 +284,23 @@ def test_the_operator_has_tokens_reviewed(operator: Api) -> None:
 def test_what_is_dangerous_is_refused_indeed(operator: Api, method: str, path: str) -> None:
     body: Object | None = {} if method == "PATCH" else None
     assert status_of(operator, method, path, body) == 403
+
+
+def given() -> list[Right]:
+    """Every right in the operator's roles as they are deployed; an empty name means any."""
+    documents = yaml.safe_load_all((REPOSITORY / "deploy" / "rbac.yaml").read_text())
+    return [
+        Right(verb, group, resource, name, role["metadata"].get("namespace", ""))
+        for role in documents
+        for rule in role.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    ]
+
+
+@pytest.mark.parametrize("right", given(), ids=str)
+def test_no_right_is_given_that_is_not_needed(right: Right) -> None:
+    known = NEEDED if right.name else [replace(each, name="") for each in NEEDED]
+    assert right in known

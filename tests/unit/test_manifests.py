@@ -19,6 +19,7 @@ from nodeproof_operator.cluster.objects import endorsements
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMESPACE = "nodeproof-system"
+AGENTS = "nodeproof-agents"
 GATE = "nodeproof.node-restriction.kubernetes.io/"
 CLUSTER_SCOPED = {
     "Namespace",
@@ -42,9 +43,13 @@ def load() -> list[Manifest]:
 MANIFESTS = load()
 
 
-def find(kind: str, name: str) -> Manifest:
+def find(kind: str, name: str, namespace: str | None = None) -> Manifest:
     (only,) = [
-        each for each in MANIFESTS if each["kind"] == kind and each["metadata"]["name"] == name
+        each
+        for each in MANIFESTS
+        if each["kind"] == kind
+        and each["metadata"]["name"] == name
+        and namespace in {None, each["metadata"].get("namespace")}
     ]
     return only
 
@@ -62,17 +67,47 @@ RULES = [
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda each: each["metadata"]["name"])
-def test_everything_lives_in_our_namespace_but_the_right_to_post_events(
+def test_everything_lives_in_our_namespaces_but_the_right_to_post_events(
     manifest: Manifest,
 ) -> None:
-    expected = None if manifest["kind"] in CLUSTER_SCOPED else NAMESPACE
+    expected = {None} if manifest["kind"] in CLUSTER_SCOPED else {NAMESPACE, AGENTS}
     if manifest["metadata"]["name"] == "nodeproof-events":
-        expected = "default"  # where Events about Nodes must be
-    assert manifest["metadata"].get("namespace") == expected
+        expected = {"default"}  # where Events about Nodes must be
+    assert manifest["metadata"].get("namespace") in expected
+
+
+def test_only_what_agents_need_lives_in_their_namespace() -> None:
+    """Its Pod Security level is the lowest: nothing worth stealing may be in there."""
+    found = {
+        (each["kind"], each["metadata"]["name"])
+        for each in MANIFESTS
+        if each["metadata"].get("namespace") == AGENTS
+    }
+    assert found == {
+        ("ServiceAccount", "nodeproof-agent"),
+        ("DaemonSet", "nodeproof-agent"),
+        ("NetworkPolicy", "nodeproof-agent"),
+        ("ConfigMap", "nodeproof-ca"),
+        ("Role", "nodeproof-operator"),
+        ("RoleBinding", "nodeproof-operator"),
+        ("Role", "nodeproof-check"),
+        ("RoleBinding", "nodeproof-check"),
+    }
+
+
+@pytest.mark.parametrize(("name", "level"), [(NAMESPACE, "restricted"), (AGENTS, "privileged")])
+def test_namespaces_have_the_pod_security_level_that_they_need(name: str, level: str) -> None:
+    labels = find("Namespace", name)["metadata"]["labels"]
+    assert {
+        labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")
+    } == {level}
 
 
 def test_nothing_is_deployed_twice() -> None:
-    keys = [(each["kind"], each["metadata"]["name"]) for each in MANIFESTS]
+    keys = [
+        (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace"))
+        for each in MANIFESTS
+    ]
     assert len(keys) == len(set(keys))
 
 
@@ -85,7 +120,7 @@ def test_no_right_reaches_a_nodes_status_or_removes_nodes() -> None:
     for rule in RULES:
         assert "nodes/status" not in rule["resources"]
         if "nodes" in rule["resources"]:
-            assert set(rule["verbs"]) == {"get", "list", "watch", "patch"}
+            assert set(rule["verbs"]) <= {"get", "list", "watch", "patch"}
 
 
 def test_secrets_and_config_maps_are_reached_by_name_but_for_listing_endorsements() -> None:
@@ -133,17 +168,34 @@ def test_only_the_config_maps_of_endorsements_are_labelled_as_such() -> None:
     assert labelled == {endorsements(product) for product in Product}
 
 
-def test_only_the_operator_is_bound_to_a_role() -> None:
-    subjects = [
-        (subject["kind"], subject["name"], subject["namespace"])
+def test_each_account_but_the_agents_is_bound_to_its_own_roles() -> None:
+    bound = {
+        (subject["kind"], subject["name"], subject["namespace"], each["roleRef"]["name"])
         for each in MANIFESTS
         if each["kind"].endswith("RoleBinding")
         for subject in each["subjects"]
+    }
+    accounts = ("nodeproof-operator", "nodeproof-cleanup", "nodeproof-check")
+    assert bound == {
+        *(("ServiceAccount", name, NAMESPACE, name) for name in accounts),
+        ("ServiceAccount", "nodeproof-operator", NAMESPACE, "nodeproof-events"),
+    }
+
+
+def test_the_check_changes_nothing() -> None:
+    rules = [
+        rule
+        for each in MANIFESTS
+        if each["kind"] in {"Role", "ClusterRole"} and each["metadata"]["name"] == "nodeproof-check"
+        for rule in each["rules"]
     ]
-    assert set(subjects) == {("ServiceAccount", "nodeproof-operator", NAMESPACE)}
+    changing = [each["resources"] for each in rules if not {"get", "list"} >= set(each["verbs"])]
+    assert changing == [["subjectaccessreviews"]]  # asks, and is stored nowhere
 
 
-@pytest.mark.parametrize("name", ["nodeproof-operator", "nodeproof-agent"])
+@pytest.mark.parametrize(
+    "name", ["nodeproof-operator", "nodeproof-agent", "nodeproof-cleanup", "nodeproof-check"]
+)
 def test_no_account_hands_out_its_token_unasked(name: str) -> None:
     assert find("ServiceAccount", name)["automountServiceAccountToken"] is False
 
@@ -253,7 +305,7 @@ def test_the_operator_understands_its_arguments() -> None:
     (container,) = OPERATOR["containers"]
     settings = operator_settings.parse(container["args"], {})
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
-    assert settings.namespace == NAMESPACE
+    assert (settings.namespace, settings.agent_namespace) == (NAMESPACE, AGENTS)
     assert ports == {"https": settings.listen.port, "metrics": settings.metrics_listen.port}
 
 

@@ -45,12 +45,14 @@ def test_takes_flags_from_the_environment(ark: Path) -> None:
         [],
         {
             "NODEPROOF_NAMESPACE": "elsewhere",
+            "NODEPROOF_AGENT_NAMESPACE": "beside",
             "NODEPROOF_METRICS_LISTEN": "127.0.0.1:1234",
             "NODEPROOF_ADVERTISE_NAME": "a.example,b.example",
             "NODEPROOF_ALLOW_SIMULATED": str(ark),
         },
     )
     assert settings.namespace == "elsewhere"
+    assert settings.agent_namespace == "beside"
     assert settings.metrics_listen == Address("127.0.0.1", 1234)
     assert settings.advertise_names == ("a.example", "b.example")
     assert len(settings.simulated_anchors) == 1

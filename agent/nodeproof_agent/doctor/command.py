@@ -49,7 +49,7 @@ exit codes:
 examples:
   nodeproof-agent doctor
   nodeproof-agent doctor --try --output json
-  kubectl -n nodeproof-system exec POD -- nodeproof-agent doctor"""
+  kubectl -n nodeproof-agents exec POD -- nodeproof-agent doctor"""
 
 
 class Output(StrEnum):

@@ -60,6 +60,10 @@ class Timing:
     jitter: Callable[[], float] = random.random
 
 
+REAL_TIME = Timing()
+"""The machine's clocks, and chance."""
+
+
 class LeaseElector:
     """Takes and keeps the Lease. Run it in one task; ask ``remaining`` before every write.
 
@@ -75,7 +79,7 @@ class LeaseElector:
         identity: str,
         on_started: Callable[[], None],
         on_stopped: Callable[[], None],
-        timing: Timing = Timing(),
+        timing: Timing = REAL_TIME,
     ) -> None:
         """Prepare an elector that does not lead.
 

@@ -28,12 +28,24 @@ def respected_seconds(spec: Mapping[str, Any]) -> float:
     return max(LEASE_DURATION_SECONDS, min(float(stated), LONGEST_RESPECTED_SECONDS))
 
 
-def held(spec: Mapping[str, Any], identity: str, when: datetime) -> Json:
-    """Return the spec of a Lease that ``identity`` takes, or renews if it holds it already."""
+def held(
+    spec: Mapping[str, Any],
+    identity: str,
+    when: datetime,
+    seconds: float = LEASE_DURATION_SECONDS,
+) -> Json:
+    """Return the spec of a Lease that ``identity`` takes, or renews if it holds it already.
+
+    Args:
+        spec: What the Lease says.
+        identity: Whose it is to be.
+        when: The time, for people.
+        seconds: How long it must then stay unchanged before others may take it.
+    """
     renewed = {
         **spec,
         "holderIdentity": identity,
-        "leaseDurationSeconds": int(LEASE_DURATION_SECONDS),
+        "leaseDurationSeconds": int(seconds),
         "renewTime": timestamp(when),
     }
     if holder(spec) != identity:

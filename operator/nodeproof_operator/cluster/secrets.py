@@ -130,6 +130,6 @@ def _state(body: Json) -> Precondition:
 def _missing(kind: str, path: str, error: NotFound) -> NoReturn:
     *_, namespace, _, name = path.split("/")
     raise PreparedObjectMissing(
-        f"{kind} {namespace}/{name} does not exist; it is made, empty, by deploy/objects.yaml",
+        f"{kind} {namespace}/{name} does not exist; chart and deploy/objects.yaml make it, empty",
         status=error.status,
     ) from error

@@ -55,7 +55,17 @@ class Lower:
     taint_effect: str | None = None
 
 
-Change = Raise | Lower
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Everything of ours to be taken off a Node, whoever it is and whatever it has earned.
+
+    No evidence leads to this: an administrator does who takes nodeproof away.
+    """
+
+    gate_labels: frozenset[str]
+
+
+Change = Raise | Lower | Withdraw
 
 
 def desired(node: NodeView, assessment: Assessment, now: datetime) -> DesiredNode | None:
@@ -91,6 +101,13 @@ def change(node: NodeView, wanted: DesiredNode) -> Change | None:
     leftover = wanted.taint_effect is None and has_ours(node.taints)
     if missing or weaker or leftover:
         return Raise(missing, wanted.taint_effect)
+    return None
+
+
+def withdrawal(node: NodeView) -> Withdraw | None:
+    """Return what of ours is on a Node; None if there is nothing."""
+    if node.gate_labels or has_ours(node.taints):
+        return Withdraw(frozenset(node.gate_labels))
     return None
 
 

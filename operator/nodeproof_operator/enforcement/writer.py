@@ -3,8 +3,10 @@
 **Raising** trust is one merge patch, conditional on uid and resourceVersion: what it was decided on
 is what it changes. **Lowering** trust must not wait for a node that changes its status all the
 time: labels go by a merge patch conditional on the uid alone, then the taint by a JSON Patch that
-tests uid and taints. Both blank ``status`` and ``managedFields``: the server keeps the stored ones,
-but without that a Node with a time of year 10000 in them could not be patched at all.
+tests uid and taints. **Withdrawing** everything of ours, when nodeproof is taken away, goes the
+same way: no node keeps what is ours by being busy. All of them blank ``status`` and
+``managedFields``: the server keeps the stored ones, but without that a Node with a time of year
+10000 in them could not be patched at all.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from nodeproof_operator.cluster.gateway import (
     Json,
 )
 from nodeproof_operator.cluster.views import NodeView, view_node
-from nodeproof_operator.enforcement.desired import Change, Lower, Raise
+from nodeproof_operator.enforcement.desired import Change, Lower, Raise, Withdraw
 from nodeproof_operator.enforcement.errors import LeadershipUncertain, WriterClosed
-from nodeproof_operator.enforcement.taints import strength, with_effect
+from nodeproof_operator.enforcement.taints import has_ours, strength, with_effect
 
 TAINT_ATTEMPTS = 5
 """Tries to set the taint; each fails only if somebody changed the taints within milliseconds."""
@@ -79,7 +81,8 @@ class Writer:
         gateway: The door to the API server.
         gate: Asked before every single request.
         clock: The time, with time zone.
-        count: Told of every change tried: action (``raise``, ``lower``) and result.
+        count: Told of every change tried: action (``raise``, ``lower``,
+            ``withdraw``) and result.
         observe: Given every Node as the server returned it, so that nobody decides on an older one.
     """
 
@@ -106,7 +109,7 @@ class Writer:
             Conflict: The Node has changed since it was looked at, and trust was to be raised.
             ApiError: The API server did not do it.
         """
-        action = "raise" if isinstance(change, Raise) else "lower"
+        action = _ACTIONS[type(change)]
         try:
             after = await self._apply(node, change)
         except (ApiError, WriterClosed, LeadershipUncertain) as error:
@@ -119,6 +122,8 @@ class Writer:
         try:
             if isinstance(change, Raise):
                 return await self._raise(node, change)
+            if isinstance(change, Withdraw):
+                return await self._withdraw(node, change)
             return await self._lower(node, change)
         except NotFound:
             return None
@@ -141,7 +146,15 @@ class Writer:
         if change.gate_labels:
             current = await self._remove_labels(node, change.gate_labels)
         if current is not None and change.taint_effect is not None:
-            current = await self._strengthen(current, change.taint_effect)
+            current = await self._set_taint(current, change.taint_effect)
+        return current
+
+    async def _withdraw(self, node: NodeView, change: Withdraw) -> NodeView | None:
+        current: NodeView | None = node
+        if change.gate_labels:
+            current = await self._remove_labels(node, change.gate_labels)
+        if current is not None and has_ours(current.taints):
+            current = await self._set_taint(current, None)
         return current
 
     async def _remove_labels(self, node: NodeView, labels: frozenset[str]) -> NodeView | None:
@@ -155,18 +168,18 @@ class Writer:
         }
         return await self._send_or_gone(node, patch, MERGE_PATCH)
 
-    async def _strengthen(self, node: NodeView, effect: str) -> NodeView | None:
+    async def _set_taint(self, node: NodeView, effect: str | None) -> NodeView | None:
         for _ in range(TAINT_ATTEMPTS - 1):
             try:
                 return await self._taint(node, effect)
             except Invalid:
                 current = await self._read(node)
-            if current is None or strength(current.taint_effect) >= strength(effect):
+            if current is None or _is_done(current, effect):
                 return current
             node = current
         return await self._taint(node, effect)
 
-    async def _taint(self, node: NodeView, effect: str) -> NodeView:
+    async def _taint(self, node: NodeView, effect: str | None) -> NodeView:
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": node.uid},
             {"op": "test", "path": "/spec/taints", "value": list(node.taints) or None},
@@ -209,6 +222,15 @@ class Writer:
         current = view_node(body)
         return current if current.uid == node.uid else None
 
+
+def _is_done(node: NodeView, effect: str | None) -> bool:
+    """Tell whether a Node is tainted at least so, or not at all if that is wanted."""
+    if effect is None:
+        return not has_ours(node.taints)
+    return strength(node.taint_effect) >= strength(effect)
+
+
+_ACTIONS: Mapping[type[Change], str] = {Raise: "raise", Lower: "lower", Withdraw: "withdraw"}
 
 _RESULTS: Mapping[type[Exception], str] = {
     Conflict: "conflict",

@@ -51,7 +51,7 @@ class Authenticator:
 
     Attributes:
         gateway: The API server.
-        namespace: Where the agent's ServiceAccount and DaemonSet live.
+        namespace: Where the agent's ServiceAccount, DaemonSet and Pods live.
         refused: What was refused a moment ago.
         clock: The time, with its zone.
     """

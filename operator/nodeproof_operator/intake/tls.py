@@ -71,11 +71,25 @@ def _load(context: ssl.SSLContext, certificates: bytes, key: bytes) -> None:
 
 
 class SharedCertificate:
-    """CA and certificate that the replicas keep in a Secret."""
+    """CA and certificate that the replicas keep in a Secret.
 
-    def __init__(self, store: SealedStore, names: Names, clock: Callable[[], datetime]) -> None:
+    Args:
+        store: The operator's namespace, with the Secret.
+        agents: The agents' namespace, where the CA is published.
+        names: What the certificate is to name.
+        clock: The time, with its zone.
+    """
+
+    def __init__(
+        self,
+        store: SealedStore,
+        agents: SealedStore,
+        names: Names,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.context = server_context()
         self._store = store
+        self._agents = agents
         self._names = names
         self._clock = clock
         self._shown: x509.Certificate | None = None
@@ -101,7 +115,7 @@ class SharedCertificate:
         if due is not known:
             await self._store.fill(SERVING_CERTIFICATE, encode(due), precondition)
         bundle = _pem(*due.trusted).decode()
-        await self._store.publish(CA_BUNDLE, {CA_CERTIFICATES: bundle})
+        await self._agents.publish(CA_BUNDLE, {CA_CERTIFICATES: bundle})
         self._show(due.leaf)
 
     def _show(self, leaf: KeyPair) -> None:

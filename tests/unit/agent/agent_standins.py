@@ -65,7 +65,7 @@ def token_of(identity: AgentIdentity = OWN, *, signature: str = "c2lnbmF0dXJl") 
         {
             "aud": ["nodeproof"],
             "kubernetes.io": {
-                "namespace": "nodeproof-system",
+                "namespace": "nodeproof-agents",
                 "node": {"name": identity.node_name, "uid": identity.node_uid},
                 "pod": {"name": identity.pod_name, "uid": identity.pod_uid},
                 "serviceaccount": {"name": "nodeproof-agent", "uid": "sa-uid"},

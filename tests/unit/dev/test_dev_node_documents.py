@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 FACTS = NodeFacts("n1", "machine", "boot", {"example.com/pool": "a"})
 
 
-def pod(owner: str = "nodeproof-agent", namespace: str = "nodeproof-system") -> dict[str, Any]:
+def pod(owner: str = "nodeproof-agent", namespace: str = "nodeproof-agents") -> dict[str, Any]:
     reference = {"kind": "DaemonSet", "name": owner, "controller": True}
     return {
         "metadata": {"namespace": namespace, "name": "p", "ownerReferences": [reference]},

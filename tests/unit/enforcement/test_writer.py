@@ -10,7 +10,7 @@ from nodeproof_operator.cluster.errors import Conflict, Invalid, Unreachable
 from nodeproof_operator.cluster.gateway import JSON_PATCH, MERGE_PATCH, Json
 from nodeproof_operator.cluster.objects import node as path_of
 from nodeproof_operator.cluster.views import NodeView, view_node
-from nodeproof_operator.enforcement.desired import Lower, Raise
+from nodeproof_operator.enforcement.desired import Lower, Raise, Withdraw
 from nodeproof_operator.enforcement.errors import LeadershipUncertain, WriterClosed
 from nodeproof_operator.enforcement.writer import Gate, Writer
 
@@ -245,3 +245,31 @@ async def test_trouble_of_the_server_is_counted_and_raised(fixture: Fixture) -> 
     with pytest.raises(Unreachable):
         await fixture.writer.apply(fixture.view(), Raise(GATES, None))
     assert fixture.counted == [("raise", "unreachable")]
+
+
+async def test_withdrawal_takes_labels_and_taint_of_a_node_that_writes_all_the_time(
+    fixture: Fixture,
+) -> None:
+    put_node(fixture.api, labels={GATE: "true", "kept": "1"}, taints=[FIRST, OURS, LAST])
+    every_write_changes_the_version(fixture.api)
+    after = await fixture.writer.apply(fixture.view(), Withdraw(GATES))
+    assert after is not None
+    assert after.labels == {"kept": "1"}
+    assert fixture.taints() == [FIRST, LAST]
+    assert fixture.counted == [("withdraw", "done")]
+
+
+async def test_withdrawal_of_labels_alone_leaves_taints_alone(fixture: Fixture) -> None:
+    put_node(fixture.api, labels={GATE: "true"}, taints=[LAST])
+    await fixture.writer.apply(fixture.view(), Withdraw(GATES))
+    (request,) = fixture.api.sent("PATCH")
+    assert request.content_type == MERGE_PATCH
+    assert "spec" not in request.body
+
+
+async def test_withdrawal_stops_where_somebody_else_took_the_taint(fixture: Fixture) -> None:
+    put_node(fixture.api, taints=[OURS, LAST])
+    view = fixture.view()
+    put_node(fixture.api, taints=[LAST])
+    assert await fixture.writer.apply(view, Withdraw(frozenset())) is not None
+    assert fixture.taints() == [LAST]

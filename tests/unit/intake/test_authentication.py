@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from fakes.fake_api import FakeApi
-from fakes.intake import NAMESPACE, NOW, Agent, Replica, Time, add_agent, review_of, token_of
+from fakes.intake import AGENTS, NOW, Agent, Replica, Time, add_agent, review_of, token_of
 from nodeproof.errors import TokenRejected
 from nodeproof.protocol import CHALLENGES_PATH
 from nodeproof_operator.cluster.errors import Unreachable
@@ -19,7 +19,7 @@ from nodeproof_operator.intake.identity import Authenticator
 
 TOKEN = token_of("agent-1")
 NODE = node("node-1")
-POD = pod(NAMESPACE, "agent-1")
+POD = pod(AGENTS, "agent-1")
 
 
 async def refusal_of(agent: Agent) -> tuple[int, str]:
@@ -75,7 +75,7 @@ class WithoutAudiences:
 
 async def test_a_review_that_does_not_name_our_audience(api: FakeApi, time: Time) -> None:
     refused = RefusedTokens(time.monotonic)
-    authenticator = Authenticator(WithoutAudiences(api), NAMESPACE, refused, time.now)
+    authenticator = Authenticator(WithoutAudiences(api), AGENTS, refused, time.now)
     with pytest.raises(TokenRejected, match="audience"):
         await authenticator.authenticate(TOKEN)
 
@@ -90,7 +90,7 @@ async def test_a_review_that_does_not_say_yes(api: FakeApi, agent: Agent) -> Non
 
 async def test_another_service_account(api: FakeApi, agent: Agent) -> None:
     review = review_of(1)
-    review["user"]["username"] = f"system:serviceaccount:{NAMESPACE}:default"
+    review["user"]["username"] = f"system:serviceaccount:{AGENTS}:default"
     api.token_reviews[TOKEN] = review
     answered = await agent.ask()
     assert (answered.status, answered.refusal.reason) == (403, "NotTheAgent")
@@ -184,7 +184,7 @@ async def test_a_pod_that_somebody_made_by_hand(api: FakeApi, agent: Agent) -> N
 
 
 async def test_a_daemon_set_that_is_gone(api: FakeApi, agent: Agent) -> None:
-    api.remove(daemon_set(NAMESPACE, AGENT))
+    api.remove(daemon_set(AGENTS, AGENT))
     assert await refusal_of(agent) == (403, "PodUnknown")
 
 
@@ -211,7 +211,7 @@ async def test_an_agent_that_was_refused_is_accepted_once_its_reason_is_gone(
     assert (await agent.attest()).status == 200
 
 
-@pytest.mark.parametrize("path", [TOKEN_REVIEWS, NODE, POD, daemon_set(NAMESPACE, AGENT)])
+@pytest.mark.parametrize("path", [TOKEN_REVIEWS, NODE, POD, daemon_set(AGENTS, AGENT)])
 async def test_api_trouble_is_no_verdict(
     operator: Replica, api: FakeApi, agent: Agent, path: str
 ) -> None:

@@ -10,9 +10,9 @@ from structlog.testing import LogCapture
 
 from fakes.fake_api import FakeApi
 from fakes.intake import (
+    AGENTS,
     DAEMON_SET_UID,
     INTERVAL_SECONDS,
-    NAMESPACE,
     NOW,
     Agent,
     Options,
@@ -236,9 +236,9 @@ def _review(**changes: Any) -> Callable[[FakeApi], None]:
 
 
 def _ending(api: FakeApi) -> None:
-    body = api.read(pod(NAMESPACE, "agent-1"))
+    body = api.read(pod(AGENTS, "agent-1"))
     body["metadata"] |= {"deletionTimestamp": "2026-03-02T12:00:00Z", "finalizers": ["x/y"]}
-    api.put(pod(NAMESPACE, "agent-1"), body)
+    api.put(pod(AGENTS, "agent-1"), body)
 
 
 STRANGERS: dict[str, tuple[Callable[[FakeApi], object], int, str]] = {
@@ -251,11 +251,11 @@ STRANGERS: dict[str, tuple[Callable[[FakeApi], object], int, str]] = {
         403,
         "NodeUnknown",
     ),
-    "pod gone": (lambda api: api.remove(pod(NAMESPACE, "agent-1")), 403, "PodUnknown"),
+    "pod gone": (lambda api: api.remove(pod(AGENTS, "agent-1")), 403, "PodUnknown"),
     "pod ending": (_ending, 403, "PodUnknown"),
     "not the DaemonSet's": (
         lambda api: api.put(
-            daemon_set(NAMESPACE, AGENT), {"metadata": {"uid": DAEMON_SET_UID + "-2"}}
+            daemon_set(AGENTS, AGENT), {"metadata": {"uid": DAEMON_SET_UID + "-2"}}
         ),
         403,
         "PodUnknown",

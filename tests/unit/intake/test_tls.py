@@ -15,7 +15,7 @@ from cryptography import x509
 from structlog.testing import LogCapture
 
 from fakes.fake_api import FakeApi
-from fakes.intake import NAMESPACE, meeting
+from fakes.intake import AGENTS, NAMESPACE, meeting
 from nodeproof_operator.cluster.errors import Unreachable
 from nodeproof_operator.cluster.objects import (
     CA_BUNDLE,
@@ -43,7 +43,7 @@ from nodeproof_operator.intake.tls import (
 HOST = "nodeproof-operator.nodeproof-system.svc"
 NAMES = service_names("nodeproof-operator", "nodeproof-system")
 SECRET = secret(NAMESPACE, SERVING_CERTIFICATE)
-CONFIG_MAP = config_map(NAMESPACE, CA_BUNDLE)
+CONFIG_MAP = config_map(AGENTS, CA_BUNDLE)
 
 
 class Today:
@@ -62,7 +62,7 @@ def today() -> Today:
 
 
 def shared(api: FakeApi, today: Today) -> SharedCertificate:
-    return SharedCertificate(SealedStore(api, NAMESPACE), NAMES, today)
+    return SharedCertificate(SealedStore(api, NAMESPACE), SealedStore(api, AGENTS), NAMES, today)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Takes everything of ours off the cluster's Nodes, for an administrator who uninstalls."""
