@@ -331,7 +331,6 @@ def test_every_mount_has_its_volume(spec: Manifest) -> None:
 @pytest.mark.parametrize(
     "manifest",
     [find("DaemonSet", "nodeproof-agent"), find("Deployment", "nodeproof-operator")],
-        ("NetworkPolicy", "nodeproof-agent"),
     ids=lambda each: each["kind"],
 )
 def test_selectors_match_their_pods(manifest: Manifest) -> None:

@@ -39,7 +39,9 @@ FILES: Mapping[str, tuple[str, ...]] = {
 LEFT_OUT = frozenset({"cleanup/job.yaml", "tests/check.yaml"})
 """Templates of what only Helm can run at the right moment."""
 
-_HEADER = "# Generated from charts/nodeproof by `make manifests`: change the chart, not this file.\n\n"
+_HEADER = (
+    "# Generated from charts/nodeproof by `make manifests`: change the chart, not this file.\n\n"
+)
 
 _OPERATORS_NAMESPACE = f"""\
 # The operator's namespace, with the keys of evidence service and challenges. Nobody but cluster
