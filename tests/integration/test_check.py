@@ -10,8 +10,9 @@ import yaml
 
 from cases.leading import wait_leads
 from cases.one_shot import Ran, run
-from cases.policy_case import PolicyCase
+from cases.policy_case import GATE, PolicyCase
 from nodeproof_dev.api import MERGE_PATCH
+from nodeproof_dev.attester import HandDrivenAttester
 from nodeproof_dev.build import REPOSITORY
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.node import SimulatedNode
@@ -90,15 +91,33 @@ def test_an_image_that_cannot_be_pulled_is_told_in_the_kubelets_words(
 
 
 def test_an_attested_node_without_the_handler_is_told(
-    plane: ControlPlane, nodeproof_operator: OperatorProcess, kubeletless: str
+    plane: ControlPlane,
+    nodeproof_operator: OperatorProcess,
+    attester: Callable[..., HandDrivenAttester],
+    case: PolicyCase,
+    unique_name: str,
 ) -> None:
-    label = {"nodeproof.node-restriction.kubernetes.io/confidential": "true"}
-    plane.admin.merge_patch(node(kubeletless), {"metadata": {"labels": label}})
+    policy = case.policy()
+    one = attester()
+    one.attest()
+    case.wait_label(one.name, policy)
     handlers = {"status": {"runtimeHandlers": [{"name": "crun"}, {"name": ""}]}}
-    plane.admin.merge_patch(f"{node(kubeletless)}/status", handlers)
-    ran = check(plane, nodeproof_operator)
+    plane.admin.merge_patch(f"{node(one.name)}/status", handlers)
+    runtime_class = {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": unique_name},
+        "handler": "runc",
+        "scheduling": {"nodeSelector": {GATE + policy: "true"}},
+    }
+    plane.admin.apply(runtime_class)
+    try:
+        ran = check(plane, nodeproof_operator)
+    finally:
+        plane.admin.delete(plane.admin.path_of(runtime_class))
     assert ran.status == 1
-    assert f"attested leads to {kubeletless}, whose runtime has no handler 'runc'" in ran.out
+    leads = f"{unique_name} leads to {one.name}, whose runtime has no handler 'runc'"
+    assert leads in ran.out, ran.out
 
 
 def test_a_check_without_its_roles_says_so(
@@ -114,7 +133,7 @@ def test_a_check_without_its_roles_says_so(
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A cluster in which only the check's account and the namespaces were applied."""
-    with ControlPlane(tmp_path_factory.mktemp("bare")) as plane:
+    with ControlPlane.start(tmp_path_factory.mktemp("bare")) as plane:
         for name in ("00-namespace", "hooks"):
             for each in yaml.safe_load_all((REPOSITORY / "deploy" / f"{name}.yaml").read_text()):
                 plane.admin.apply(each)
@@ -157,7 +176,11 @@ def test_a_right_that_was_taken_away_is_named(
 @pytest.fixture
 def kubeletless(plane: ControlPlane, unique_name: str) -> Iterator[str]:
     """A Node whose kubelet says nothing."""
-    plane.admin.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": unique_name}})
+    metadata = {"name": unique_name, "labels": {"kubernetes.io/os": "linux"}}
+    plane.admin.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    room = {"cpu": "2", "memory": "4Gi", "pods": "10"}
+    status = {"status": {"capacity": room, "allocatable": room}}
+    plane.admin.merge_patch(f"{node(unique_name)}/status", status)
     yield unique_name
     plane.admin.delete(f"{NODES}/{unique_name}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nodeproof.policy import SignerKind
 from nodeproof_operator.check.findings import Finding, failed, names, ok, unreadable, warning
-from nodeproof_operator.check.seen import Seen
+from nodeproof_operator.check.seen import Answers, Seen
 from nodeproof_operator.cluster.errors import ApiError, NotFound
 from nodeproof_operator.cluster.gateway import Json
 from nodeproof_operator.cluster.objects import GATE_PREFIX
@@ -29,9 +29,18 @@ def judge_nodes(seen: Seen) -> Iterator[Finding]:
     elif not policies:
         yield warning(NODES, "there is no AttestationPolicy", _FIRST_POLICY)
     else:
+        current = _of_living_nodes(results, seen.nodes)
         for policy in policies:
-            yield _policy(policy, results)
-        yield from _simulated(results)
+            yield _policy(policy, current)
+        yield from _simulated(current)
+
+
+def _of_living_nodes(results: Sequence[Json], nodes: Answers) -> Sequence[Json]:
+    """Return the results without those of Nodes that are gone, which will be collected."""
+    if isinstance(nodes, ApiError):
+        return results
+    living = {each["metadata"]["name"] for each in nodes}
+    return [each for each in results if each["metadata"]["name"] in living]
 
 
 def _policy(policy: Json, results: Sequence[Json]) -> Finding:

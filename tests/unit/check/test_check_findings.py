@@ -207,7 +207,8 @@ def test_nodes_that_do_not_pass_are_named_with_their_reason() -> None:
         result("node-3", "Unknown", "NoEvidence"),
         result("node-4", "Unknown", "NoEvidence"),
     ]
-    finding = only(replace(sound(), policies=[policy(1, 4)], results=results))
+    nodes = [node(f"node-{number}") for number in range(1, 5)]
+    finding = only(replace(sound(), nodes=nodes, policies=[policy(1, 4)], results=results))
     assert finding.level is Level.WARNING
     assert finding.text == (
         "policy confidential: 1 of 4 nodes are attested; CheckFailed: node-2; "
@@ -227,6 +228,10 @@ def test_a_policy_that_selects_nothing() -> None:
 def test_without_policies_the_first_one_is_asked_for() -> None:
     finding = only(replace(sound(), policies=[], results=[]))
     assert "docs/policy.md" in finding.next_step
+
+
+def test_the_result_of_a_node_that_is_gone_is_none() -> None:
+    assert wrong(replace(sound(), results=[result("gone", signer="Simulated")])) == []
 
 
 def test_simulated_evidence_is_never_passed_over() -> None:
