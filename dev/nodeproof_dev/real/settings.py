@@ -132,6 +132,8 @@ class NodeSettings:
             "evictionHard": {"memory.available": "1Mi"},
             "imageGCHighThresholdPercent": 100,
             "nodeStatusUpdateFrequency": "5s",
+            # How soon pods see another content of their ConfigMaps; by default it is a minute.
+            "syncFrequency": "10s",
         }
 
     def _kube_proxy(self) -> dict[str, Any]:
