@@ -127,6 +127,7 @@ class NodeSettings:
             "failCgroupV1": False,
             "failSwapOn": False,
             "oomScoreAdj": 0,  # to lower it takes CAP_SYS_RESOURCE, which root may lack
+            "podLogsDir": f"{DISK}/log/pods",
             "volumePluginDir": "/var/lib/kubelet/volume-plugins",
             # The disk is the host's: how full that is shall not evict pods here.
             "evictionHard": {"memory.available": "1Mi"},
