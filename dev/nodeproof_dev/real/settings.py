@@ -133,6 +133,8 @@ class NodeSettings:
             "evictionHard": {"memory.available": "1Mi"},
             "imageGCHighThresholdPercent": 100,
             "nodeStatusUpdateFrequency": "5s",
+            # How soon pods see a mounted ConfigMap change: by default after a minute or more.
+            "syncFrequency": "5s",
         }
 
     def _kube_proxy(self) -> dict[str, Any]:
