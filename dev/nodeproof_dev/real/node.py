@@ -159,19 +159,24 @@ class RealNode:
         self.stop()
         self.start(**changes)
 
-    def import_image(self, archive: Path, *names: str) -> None:
-        """Give its containerd an image from a file, an OCI archive.
+    def import_image(self, archive: Path, name: str = "") -> None:
+        """Give its containerd an image from a file; pods name it by tag or by digest.
 
         Args:
-            archive: The file.
-            names: What pods call it, besides what the archive does: in full, with a registry.
+            archive: The file, an OCI archive.
+            name: What the image is called here; else as the archive calls it.
 
         Raises:
             ComponentFailed: containerd does not take it.
         """
-        self.ctr("images", "import", str(archive))
-        if names:
-            self.ctr("images", "tag", "--force", Archive(archive).name(), *names)
+        image = Archive(archive)
+        repository, _, tag = _full_name(name or image.name()).rpartition(":")
+        # By no means under a name without a registry, as an archive may have it: kubelets mean
+        # another name by that, and an image that containerd has by both cannot be run.
+        named = ["--local", "--digests", f"--base-name={repository}"]
+        self.ctr("images", "import", *named, str(archive))
+        by_digest = f"{repository}@{image.digest()}"
+        self.ctr("images", "tag", "--force", by_digest, f"{repository}:{tag}")
 
     def ctr(self, *arguments: str) -> str:
         """Run containerd's own client on it and return what it says.
@@ -207,3 +212,8 @@ class RealNode:
         conditions = {(each["type"], each["status"]) for each in status.get("conditions", [])}
         told = status.get("nodeInfo", {}).get("bootID")
         return ("Ready", "True") in conditions and told == self.boot_id
+
+
+def _full_name(name: str) -> str:
+    """Return what a kubelet makes of an image's name."""
+    return name if "/" in name else f"docker.io/library/{name}"
