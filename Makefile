@@ -19,7 +19,7 @@ COMPILE_IMAGE := $(COMPILE) --no-annotate
 SOURCES := attestation agent operator cli dev tests bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint checklock format bench cluster images lock clean
+.PHONY: help demo test lint checklock format bench cluster images chart manifests lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,13 @@ cluster: $(READY) ## leave a control plane with nodeproof running, with a kubeco
 
 images: $(READY) ## build the images of agent and operator into dist/images (docs/images.md)
 	@$(BIN)/python -m nodeproof_dev images --output dist/images
+
+chart: $(READY) ## package the Helm chart into dist/
+	@$(BIN)/python -m nodeproof_dev chart --output dist
+
+manifests: $(READY) ## write deploy/, and the chart's README and CRDs, anew from their sources
+	@$(BIN)/python -m nodeproof_dev manifests
+	@$(BIN)/python docs/generate_chart.py
 
 lock: $(READY) ## write the lock files anew from pyproject.toml (UPGRADE=1 takes newer versions)
 	@$(call write_locks,requirements,$(if $(UPGRADE),--upgrade))

@@ -16,10 +16,12 @@ _MAX_SLUG = 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs the control plane, so that ``-m "not cluster"`` leaves it out."""
+    """Mark what needs the control plane, so that ``-m "not cluster"`` leaves it out; Helm too."""
     for item in items:
         if isinstance(item, pytest.Function) and "plane" in item.fixturenames:
             item.add_marker(pytest.mark.cluster)
+        if isinstance(item, pytest.Function) and "helm" in item.fixturenames:
+            item.add_marker(pytest.mark.helm)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -30,8 +30,8 @@ from nodeproof.unavailability import Cause
 PROTOCOL_VERSION = 1
 """What this release speaks; an operator serves this version and the one before it."""
 
-SUPPORTED_VERSIONS = frozenset({1})
-"""What an operator of this release accepts from agents."""
+SUPPORTED_VERSIONS = frozenset({PROTOCOL_VERSION})
+"""What an operator of this release accepts from agents: version 1 has none before it."""
 
 CHALLENGES_PATH = "/v1/challenges"
 EVIDENCE_PATH = "/v1/evidence"
@@ -170,17 +170,39 @@ def decode(data: bytes, kind: type[Message], *, limit: int = MAX_REQUEST_BYTES) 
     try:
         message = msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if kind in _REQUESTS:
+            _check_stated_version(data)
         raise MessageMalformed(f"the body is not a valid {kind.__name__}") from error
-    _check_version(message)
+    if isinstance(message, _REQUESTS):
+        _check_version(message.protocol)
     return message
 
 
-def _check_version(message: object) -> None:
-    if not isinstance(message, ChallengeRequest | EvidenceSubmission | Unavailability):
+class _Versioned(msgspec.Struct, frozen=True):
+    """Of a request only what version it is of: another version's may look different."""
+
+    protocol: int
+
+
+_REQUESTS = (ChallengeRequest, EvidenceSubmission, Unavailability)
+
+
+def _check_stated_version(data: bytes) -> None:
+    """Check the version of a request that is not ours to read, if it states one."""
+    try:
+        stated = msgspec.json.decode(data, type=_Versioned)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    if message.protocol not in SUPPORTED_VERSIONS:
-        raise ProtocolUnsupported(
-            "this operator does not serve that protocol version",
-            expected=f"one of {sorted(SUPPORTED_VERSIONS)}",
-            observed=str(message.protocol),
-        )
+    _check_version(stated.protocol)
+
+
+def _check_version(version: int) -> None:
+    if version in SUPPORTED_VERSIONS:
+        return
+    older = version < min(SUPPORTED_VERSIONS)
+    raise ProtocolUnsupported(
+        "this operator does not serve that protocol version: bring the "
+        f"{'agent' if older else 'operator'} to the other's release",
+        expected=f"one of {sorted(SUPPORTED_VERSIONS)}",
+        observed=str(version),
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nodeproof.errors import NodeproofError
 from nodeproof_dev import build, cluster, demo
+from nodeproof_dev.chart import command as chart
 from nodeproof_dev.images import command
 
 _DESCRIPTION = "Play with nodeproof on a real control plane that is built and started here."
@@ -33,6 +34,10 @@ def _run(given: argparse.Namespace) -> int:
             build.binary_of(program)
     elif given.command == "images":
         command.run(given.output)
+    elif given.command == "chart":
+        chart.package(given.output)
+    elif given.command == "manifests":
+        chart.renew_manifests()
     elif given.command == "cluster":
         cluster.run(given.directory)
     else:
@@ -46,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("build", help="build what the tests need in Go, if it is not there yet")
     images = commands.add_parser("images", help="build the images, and say how large they are")
     images.add_argument("--output", type=Path, required=True, help="the directory to put them in")
+    chart_command = commands.add_parser("chart", help="package the Helm chart")
+    chart_command.add_argument("--output", type=Path, required=True, help="the directory for it")
+    commands.add_parser("manifests", help="write deploy/ anew from the chart")
     for name, purpose in (
         ("demo", "attest four nodes, see one fail and return"),
         ("cluster", "leave a cluster with nodeproof running until Ctrl-C"),

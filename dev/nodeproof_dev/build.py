@@ -2,8 +2,9 @@
 
 ``dev/controlplane`` is a small Go module that links every Kubernetes component. The first build
 takes about six minutes on two cores; after that nothing is built until a file there changes.
-``dev/gosevguest``, which asks another verifier for its opinion, takes seconds. What only a cluster
-with real nodes needs (``dev/containerd``, ``dev/node``) is built when such a cluster is started.
+``dev/gosevguest``, which asks another verifier for its opinion, takes seconds; ``dev/helm``, which
+is Helm, three minutes. What only a cluster with real nodes needs (``dev/containerd``, ``dev/node``)
+is built when such a cluster is started.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ KEPT_BUILDS = 2
 
 _KUBERNETES = re.compile(r"^\s*k8s\.io/kubernetes v(\d+)\.(\d+)(\.\S+)$", re.MULTILINE)
 _VERSION_PACKAGE = "k8s.io/component-base/version"
+_HELM = re.compile(r"^require helm\.sh/helm/v4 (v\S+)$", re.MULTILINE)
+_HELM_VERSION = "helm.sh/helm/v4/internal/version.version"
 _ERROR_LINES = 20
 _TICK_SECONDS = 1.0
 
@@ -200,6 +203,14 @@ def _kubernetes_flags(go_mod: str) -> list[str]:
     return ["-ldflags", f"-s -w {named}"]
 
 
+def _helm_flags(go_mod: str) -> list[str]:
+    """Return the linker's flags: no symbols, and the version that Helm tells, as its releases."""
+    found = _HELM.search(go_mod)
+    if found is None:
+        raise BuildFailed("go.mod does not name helm.sh/helm/v4")
+    return ["-ldflags", f"-s -w -X {_HELM_VERSION}={found[1]}"]
+
+
 def _plain_flags(_go_mod: str) -> list[str]:
     return ["-ldflags", "-s -w"]
 
@@ -282,7 +293,10 @@ GO_SEV_GUEST = Program(
 )
 """Another verifier, to compare ours with."""
 
-PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST)
+HELM = Program(REPOSITORY / "dev" / "helm", "Helm", _helm_flags)
+"""Helm, for rendering and installing the chart."""
+
+PROGRAMS = (CONTROL_PLANE, GO_SEV_GUEST, HELM)
 """All that demo and tests need."""
 
 CONTAINERD = Program(

@@ -19,6 +19,10 @@ class ImageToolMissing(BuildFailed):
     """Images cannot be built on this machine; the message says what is missing."""
 
 
+class HelmFailed(NodeproofError):
+    """Helm did not do what was asked; the message holds what it said."""
+
+
 class PeerRefused(NodeproofError):
     """Another verifier does not accept what it was to be timed with."""
 

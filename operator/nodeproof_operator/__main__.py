@@ -11,13 +11,17 @@ import structlog
 
 from nodeproof import logs
 from nodeproof.errors import NodeproofError
+from nodeproof_operator.check import command as check
 from nodeproof_operator.cleanup import command as cleanup
 from nodeproof_operator.runtime import operate
 from nodeproof_operator.settings import Settings, parse
 
 _LOG = structlog.get_logger()
 
-_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"cleanup": cleanup.main}
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "check": check.main,
+    "cleanup": cleanup.main,
+}
 """What the image can do besides running the operator."""
 
 

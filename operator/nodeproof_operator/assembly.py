@@ -35,13 +35,15 @@ from nodeproof_operator.intake.admission import (
     RateLimiter,
     RefusedTokens,
 )
+from nodeproof_operator.intake.ca_bundle import CABundle
 from nodeproof_operator.intake.challenges import Keyring
 from nodeproof_operator.intake.identity import Authenticator
 from nodeproof_operator.intake.registry import Registry
 from nodeproof_operator.intake.server import Intake
 from nodeproof_operator.intake.service import EvidenceService
 from nodeproof_operator.intake.serving import service_names
-from nodeproof_operator.intake.tls import CertificateFiles, SharedCertificate
+from nodeproof_operator.intake.tls import SharedCertificate
+from nodeproof_operator.intake.tls_files import CertificateFiles
 from nodeproof_operator.intake.verification import VerificationPool
 from nodeproof_operator.leader import Leader
 from nodeproof_operator.metrics import Metrics
@@ -170,12 +172,11 @@ def _anchors(settings: Settings) -> Sequence[TrustAnchor]:
 
 
 def _certificate(settings: Settings, gateway: Gateway) -> SharedCertificate | CertificateFiles:
-    if settings.tls_certificate is not None and settings.tls_key is not None:
-        return CertificateFiles(settings.tls_certificate, settings.tls_key)
+    bundle = CABundle(SealedStore(gateway, settings.agent_namespace), utc_now)
+    if settings.tls_files is not None:
+        return CertificateFiles(settings.tls_files, bundle, utc_now)
     names = service_names(OPERATOR, settings.namespace, settings.advertise_names)
-    store = SealedStore(gateway, settings.namespace)
-    agents = SealedStore(gateway, settings.agent_namespace)
-    return SharedCertificate(store, agents, names, utc_now)
+    return SharedCertificate(SealedStore(gateway, settings.namespace), bundle, names, utc_now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,14 @@ from nodeproof_operator.endorsements.kds import KDSClient
 from nodeproof_operator.endorsements.source import UPKEEP_SECONDS
 from nodeproof_operator.intake.listener import listening
 from nodeproof_operator.intake.probes import probe_application
+from nodeproof_operator.intake.tls import SharedCertificate
+from nodeproof_operator.intake.tls_files import CertificateFiles
 from nodeproof_operator.intake.upkeep import keep_fresh
 from nodeproof_operator.settings import Settings
 from nodeproof_operator.supply import Supply
 
 KEYRING_SECONDS = 30.0
 """Between two readings of the challenge keys; a new one is stored five minutes before it signs."""
-
-CERTIFICATE_SECONDS = 300.0
-"""Between two looks at the serving certificate, which is renewed ten days before its end."""
 
 _LOG = structlog.get_logger()
 
@@ -48,9 +47,7 @@ async def operate(settings: Settings) -> None:
         runner = Runner(gateway.credentials, parts.deliver, parts.leader.list_soon)
         async with asyncio.TaskGroup() as tasks, _serving(settings, parts):
             tasks.create_task(keep_fresh("challenge keys", parts.keyring.refresh, KEYRING_SECONDS))
-            tasks.create_task(
-                keep_fresh("serving certificate", parts.certificate.refresh, CERTIFICATE_SECONDS)
-            )
+            _keep_certified(tasks, parts.certificate)
             _keep_supplied(tasks, parts.supply)
             tasks.create_task(runner.run())
             tasks.create_task(parts.leader.watch())
@@ -79,6 +76,13 @@ async def _kds(settings: Settings) -> AsyncIterator[KDSClient | None]:
     ca_file, proxy = settings.kds_ca_file, settings.kds_proxy
     async with KDSClient(settings.kds_url, ca_file=ca_file, proxy=proxy) as client:
         yield client
+
+
+def _keep_certified(
+    tasks: asyncio.TaskGroup, certificate: SharedCertificate | CertificateFiles
+) -> None:
+    seconds = certificate.refresh_seconds
+    tasks.create_task(keep_fresh("serving certificate", certificate.refresh, seconds))
 
 
 def _keep_supplied(tasks: asyncio.TaskGroup, supply: Supply) -> None:

@@ -26,6 +26,7 @@ from nodeproof_operator.flags import (
     default_from_environment,
     flag,
 )
+from nodeproof_operator.intake.tls_files import TLSFiles
 
 _LISTS = frozenset({"advertise_name", "allow_simulated"})
 
@@ -72,8 +73,8 @@ class Settings:
     metrics_listen: Address
     advertise_names: tuple[str, ...]
     """Names and addresses in the serving certificate, besides the Service's."""
-    tls_certificate: Path | None
-    tls_key: Path | None
+    tls_files: TLSFiles | None
+    """A serving certificate that somebody else makes; None: the operator makes its own."""
     simulated_anchors: tuple[TrustAnchor, ...]
     """Roots of simulated platforms that count, where a policy allows ``Simulated``."""
     kds_url: str | None
@@ -90,8 +91,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     """Return the settings, or end the process with a usage message."""
     parser = _parser(environment)
     given = parser.parse_args(arguments)
-    if (given.tls_certificate is None) != (given.tls_key is None):
-        parser.error("--tls-certificate and --tls-key go together")
+    tls_files = _tls_files(parser, given)
     roots = _listed(given.allow_simulated, environment, "ALLOW_SIMULATED")
     try:
         anchors = tuple(simulated_anchor(Path(path).read_bytes()) for path in roots)
@@ -105,8 +105,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         listen=given.listen,
         metrics_listen=given.metrics_listen,
         advertise_names=_listed(given.advertise_name, environment, "ADVERTISE_NAME"),
-        tls_certificate=given.tls_certificate,
-        tls_key=given.tls_key,
+        tls_files=tls_files,
         simulated_anchors=anchors,
         kds_url=None if given.kds_url == NO_NETWORK else given.kds_url,
         kds_ca_file=given.kds_ca_file,
@@ -138,6 +137,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     flag(serving, "--tls-certificate", type=Path, help="PEM chain; default: make and rotate one")
     flag(serving, "--tls-key", type=Path, help="PEM key of --tls-certificate")
+    flag(
+        serving,
+        "--tls-ca-file",
+        type=Path,
+        help="PEM of the CA of --tls-certificate, to be published to the agents; default: you do "
+        "that. All three files are followed when they change",
+    )
     trust = parser.add_argument_group("trust")
     flag(
         trust,
@@ -166,6 +172,15 @@ def _add_kds_flags(parser: argparse.ArgumentParser) -> None:
     )
     flag(kds, "--kds-ca-file", type=Path, help="PEM of its CA; default: the system's CAs")
     flag(kds, "--kds-proxy", type=_proxy_url, metavar="URL", help="HTTP proxy on the way there")
+
+
+def _tls_files(parser: argparse.ArgumentParser, given: argparse.Namespace) -> TLSFiles | None:
+    certificate, key, ca = given.tls_certificate, given.tls_key, given.tls_ca_file
+    if (certificate is None) != (key is None):
+        parser.error("--tls-certificate and --tls-key go together")
+    if certificate is None and ca is not None:
+        parser.error("--tls-ca-file goes with --tls-certificate and --tls-key")
+    return TLSFiles(certificate, key, ca) if certificate else None
 
 
 def _listed(given: list[str] | None, environment: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -11,6 +11,17 @@ from uuid import uuid4
 
 import pytest
 
+from cases.marked_node import (
+    CHANGE_LABEL,
+    FOREIGN_TAINTS,
+    GATE,
+    REMOVE_LABEL,
+    SET_LABEL,
+    attempted,
+    kubelet,
+    node_document,
+    our_taint,
+)
 from nodeproof_dev.api import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Api, Object
 from nodeproof_dev.controlplane import ControlPlane
 
@@ -20,25 +31,8 @@ NODES = "/api/v1/nodes"
 ATTESTATIONS = "/apis/nodeproof.dev/v1alpha1/nodeattestations"
 RBAC = "rbac.authorization.k8s.io"
 NAMESPACE = "nodeproof-system"
-GATE = "nodeproof.node-restriction.kubernetes.io/"
-OURS = "nodeproof.dev/unattested"
 POISON = "9999-12-31T23:59:59-05:00"
 """The API server stores this as a time of the year 10000."""
-
-CONFLICT = 409
-ATTEMPTS = 50
-
-FOREIGN_TAINTS = [
-    {"key": "example.org/one", "effect": "PreferNoSchedule"},
-    {"key": "example.org/two", "effect": "PreferNoSchedule"},
-]
-MARKS = {
-    "metadata": {
-        "labels": {f"{GATE}marked": "true", "example.org/zone": "a"},
-        "annotations": {"example.org/note": "kept"},
-    },
-    "spec": {"taints": [*FOREIGN_TAINTS, {"key": OURS, "effect": "NoSchedule"}]},
-}
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +45,6 @@ def admin(plane: ControlPlane) -> Api:
 def operator(plane: ControlPlane) -> Api:
     """The operator's ServiceAccount, by a token of its own."""
     return Api(plane.service_account(NAMESPACE, "nodeproof-operator"))
-
-
-@pytest.fixture(scope="module")
-def cleanup(plane: ControlPlane) -> Api:
-    """The cleanup's ServiceAccount, by a token of its own."""
-    return Api(plane.service_account(NAMESPACE, "nodeproof-cleanup"))
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +86,6 @@ def own_kubelet(plane: ControlPlane, node: str) -> Api:
     return kubelet(plane, node.rpartition("/")[2])
 
 
-def kubelet(plane: ControlPlane, name: str) -> Api:
-    return plane.identity(f"system:node:{name}", ("system:nodes",))
-
-
-def node_document(name: str, **metadata: object) -> Object:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name} | metadata}
-
-
 Attempt = Callable[..., tuple[int, str]]
 
 
@@ -114,26 +94,9 @@ def attempt(admin: Api, node: str) -> Attempt:
     """Try a merge patch on the marked Node; return status and message."""
 
     def tried(api: Api, patch: Object, subresource: str = "") -> tuple[int, str]:
-        for _ in range(ATTEMPTS):
-            marked = admin.merge_patch(node, MARKS)
-            version = {"resourceVersion": marked["metadata"]["resourceVersion"]}
-            body = patch | {"metadata": patch.get("metadata", {}) | version}
-            path = f"{node}{subresource}?dryRun=All"
-            status, answer = api.call("PATCH", path, body, content_type=MERGE_PATCH)
-            if status != CONFLICT:
-                return status, answer.get("message", "")
-        pytest.fail("somebody else writes to the Node all the time")
+        return attempted(admin, node, api, patch, subresource)
 
     return tried
-
-
-def labels(**values: str | None) -> Object:
-    return {"metadata": {"labels": {f"{GATE}{name}": value for name, value in values.items()}}}
-
-
-def our_taint(effect: str | None) -> Object:
-    ours = [{"key": OURS, "effect": effect}] if effect else []
-    return {"spec": {"taints": [*FOREIGN_TAINTS, *ours]}}
 
 
 def condition(time: str) -> Object:
@@ -141,9 +104,6 @@ def condition(time: str) -> Object:
     return {"status": {"conditions": [stated | {"lastTransitionTime": time}]}}
 
 
-SET_LABEL = labels(confidential="true")
-CHANGE_LABEL = labels(marked="false")
-REMOVE_LABEL = labels(marked=None)
 OWNER = {"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "name": "own", "uid": str(uuid4())}
 
 
@@ -331,44 +291,6 @@ def test_the_operator_can_touch_nothing_else_on_a_node(
     status, message = attempt(operator, patch)
     assert status == 403
     assert because in message
-
-
-@pytest.mark.parametrize("patch", [REMOVE_LABEL, our_taint(None)], ids=str)
-def test_the_cleanup_takes_our_labels_and_our_taint_away(
-    attempt: Attempt, cleanup: Api, patch: Object
-) -> None:
-    assert attempt(cleanup, patch) == (200, "")
-
-
-@pytest.mark.parametrize(
-    "patch",
-    [SET_LABEL, CHANGE_LABEL, our_taint("NoExecute"), our_taint("PreferNoSchedule")],
-    ids=str,
-)
-def test_the_cleanup_sets_neither_our_labels_nor_our_taint(
-    attempt: Attempt, cleanup: Api, patch: Object
-) -> None:
-    status, message = attempt(cleanup, patch)
-    assert status == 403
-    assert "nodeproof" in message
-
-
-@pytest.mark.parametrize(
-    "patch",
-    [
-        {"metadata": {"labels": {"example.org/zone": "b"}}},
-        {"spec": {"taints": [{"key": OURS, "effect": "NoSchedule"}]}},
-        {"spec": {"unschedulable": True}},
-        {"metadata": {"annotations": {"example.org/note": None}}},
-    ],
-    ids=str,
-)
-def test_the_cleanup_can_touch_nothing_else_on_a_node(
-    attempt: Attempt, cleanup: Api, patch: Object
-) -> None:
-    status, message = attempt(cleanup, patch)
-    assert status == 403
-    assert "operator-limits.nodeproof.dev" in message
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import yaml
 
 from nodeproof_dev.api import JSON_PATCH, Api, Object
+from nodeproof_dev.build import REPOSITORY
 from nodeproof_dev.controlplane import ControlPlane
 
 pytestmark = pytest.mark.usefixtures("installation")
@@ -282,3 +284,23 @@ def test_the_operator_has_tokens_reviewed(operator: Api) -> None:
 def test_what_is_dangerous_is_refused_indeed(operator: Api, method: str, path: str) -> None:
     body: Object | None = {} if method == "PATCH" else None
     assert status_of(operator, method, path, body) == 403
+
+
+def given() -> list[Right]:
+    """Every right in the operator's roles as they are deployed; an empty name means any."""
+    documents = yaml.safe_load_all((REPOSITORY / "deploy" / "rbac.yaml").read_text())
+    return [
+        Right(verb, group, resource, name, role["metadata"].get("namespace", ""))
+        for role in documents
+        for rule in role.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    ]
+
+
+@pytest.mark.parametrize("right", given(), ids=str)
+def test_no_right_is_given_that_is_not_needed(right: Right) -> None:
+    known = NEEDED if right.name else [replace(each, name="") for each in NEEDED]
+    assert right in known

@@ -8,7 +8,8 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "script", ["generate_api.py", "generate_policy.py", "generate_platforms.py"]
+    "script",
+    ["generate_api.py", "generate_policy.py", "generate_platforms.py", "generate_chart.py"],
 )
 def test_what_is_generated_is_what_its_sources_say(repository: Path, script: str) -> None:
     generator = repository / "docs" / script

@@ -86,6 +86,7 @@ def test_only_what_agents_need_lives_in_their_namespace() -> None:
     assert found == {
         ("ServiceAccount", "nodeproof-agent"),
         ("DaemonSet", "nodeproof-agent"),
+        ("NetworkPolicy", "nodeproof-agent"),
         ("ConfigMap", "nodeproof-ca"),
         ("Role", "nodeproof-operator"),
         ("RoleBinding", "nodeproof-operator"),

@@ -6,6 +6,7 @@ import pytest
 
 from fakes.simulated import authority
 from nodeproof.sevsnp.products import Product
+from nodeproof_operator.intake.tls_files import TLSFiles
 from nodeproof_operator.settings import Address, parse
 
 
@@ -145,3 +146,14 @@ def test_refuses_a_proxy_that_is_none_and_keeps_its_password(
     told = capsys.readouterr().err
     assert "http://HOST:PORT" in told
     assert "secret" not in told
+
+
+def test_a_certificate_in_files_comes_with_its_key() -> None:
+    files = parse(["--tls-certificate=c", "--tls-key=k", "--tls-ca-file=a"], {}).tls_files
+    assert files == TLSFiles(Path("c"), Path("k"), Path("a"))
+
+
+def test_a_ca_file_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--tls-ca-file=a"], {})
+    assert "goes with --tls-certificate" in capsys.readouterr().err

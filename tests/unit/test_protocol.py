@@ -159,6 +159,46 @@ def test_an_unserved_version_is_told_which_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "who"), [(0, "bring the agent to"), (2, "bring the operator to")]
+)
+def test_an_unserved_version_is_told_whose_turn_it_is(version: int, who: str) -> None:
+    with pytest.raises(ProtocolUnsupported) as caught:
+        decode(json.dumps({"protocol": version}).encode(), ChallengeRequest)
+    assert who in caught.value.message
+
+
+@pytest.mark.parametrize("kind", [EvidenceSubmission, Unavailability])
+def test_a_request_of_another_version_is_told_so_however_it_looks(
+    kind: type[EvidenceSubmission],
+) -> None:
+    with pytest.raises(ProtocolUnsupported):
+        decode(b'{"protocol":2,"quote":"another shape"}', kind)
+
+
+def test_an_operator_serves_its_own_version_and_the_one_before() -> None:
+    served = {PROTOCOL_VERSION - 1, PROTOCOL_VERSION} - {0}
+    assert served == SUPPORTED_VERSIONS
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChallengeRequest(protocol=PROTOCOL_VERSION),
+        SUBMISSION,
+        Unavailability(protocol=PROTOCOL_VERSION, cause="KeyDisabled"),
+        ChallengeAnswer(challenge=b"challenge"),
+        EvidenceReceipt(sequence=1, next_seconds=300.5),
+        UnavailabilityReceipt(next_seconds=300.5),
+        Refusal(reason="Overloaded", message="busy"),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_members_that_a_later_release_adds_are_ignored_both_ways(message: Refusal) -> None:
+    extended = json.loads(encode(message)) | {"added": {"by": ["a later release"]}}
+    assert decode(json.dumps(extended).encode(), type(message)) == message
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

@@ -42,6 +42,17 @@ CLUSTER_IDENTITY = "/api/v1/namespaces/kube-system"
 """The UID of this namespace is the cluster's identity, by common use."""
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 
+ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+ADMISSION_POLICIES = (
+    f"nodes.{GROUP}",
+    f"operator-limits.{GROUP}",
+    f"nodeattestations.{GROUP}",
+)
+"""Our ValidatingAdmissionPolicies, and their bindings, by name."""
+
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 _OURS = f"/apis/{GROUP}/{VERSION}"
@@ -70,9 +81,24 @@ def custom_resource_definition(plural: str) -> str:
     return f"{CRDS}/{_part(plural)}.{GROUP}"
 
 
+def pods(namespace: str) -> str:
+    """Return the path of a namespace's Pods."""
+    return f"/api/v1/namespaces/{_part(namespace)}/pods"
+
+
 def pod(namespace: str, name: str) -> str:
     """Return the path of a Pod."""
-    return f"/api/v1/namespaces/{_part(namespace)}/pods/{_part(name)}"
+    return f"{pods(namespace)}/{_part(name)}"
+
+
+def admission_policy(name: str) -> str:
+    """Return the path of a ValidatingAdmissionPolicy."""
+    return f"{_ADMISSION}/validatingadmissionpolicies/{_part(name)}"
+
+
+def admission_binding(name: str) -> str:
+    """Return the path of a ValidatingAdmissionPolicyBinding."""
+    return f"{_ADMISSION}/validatingadmissionpolicybindings/{_part(name)}"
 
 
 def secret(namespace: str, name: str) -> str:
@@ -98,6 +124,11 @@ def endorsements(product: str) -> str:
 def daemon_set(namespace: str, name: str) -> str:
     """Return the path of a DaemonSet."""
     return f"/apis/apps/v1/namespaces/{_part(namespace)}/daemonsets/{_part(name)}"
+
+
+def deployment(namespace: str, name: str) -> str:
+    """Return the path of a Deployment."""
+    return f"/apis/apps/v1/namespaces/{_part(namespace)}/deployments/{_part(name)}"
 
 
 def leases(namespace: str) -> str:

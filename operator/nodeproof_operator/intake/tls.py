@@ -1,7 +1,7 @@
 """TLS of the evidence service: a context that takes new certificates while it serves.
 
-Either the operator makes CA and certificate itself and shares them between replicas in a Secret, or
-somebody else (cert-manager, say) keeps two files up to date.
+In here the operator makes CA and certificate itself and shares them between replicas in a Secret;
+``tls_files`` is for certificates that somebody else makes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 from cryptography import x509
@@ -23,11 +22,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from nodeproof.errors import NodeproofError
-from nodeproof_operator.cluster.objects import CA_BUNDLE, SERVING_CERTIFICATE
+from nodeproof_operator.cluster.objects import SERVING_CERTIFICATE
 from nodeproof_operator.cluster.secrets import SealedStore, until_first
+from nodeproof_operator.intake.ca_bundle import CA_CERTIFICATES, CABundle, pem
 from nodeproof_operator.intake.serving import KeyPair, Names, Serving, maintain, names_of
 
-CA_CERTIFICATES = "ca.crt"
 CA_KEY = "ca.key"
 SUCCESSOR_CERTIFICATE = "ca-next.crt"
 SUCCESSOR_KEY = "ca-next.key"
@@ -48,26 +47,35 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
+def check_pair(certificates: bytes, key: bytes) -> None:
+    """Check that a context would take this certificate.
+
+    Raises:
+        CertificateUnreadable: They are no PEM certificate and its key.
+    """
+    _load(server_context(), certificates, key)
+
+
 def take(context: ssl.SSLContext, certificates: bytes, key: bytes) -> None:
     """Let a context, also one that is serving, show this certificate from now on.
 
     Raises:
         CertificateUnreadable: They are no PEM certificate and its key; the context is as before.
     """
-    try:
-        _load(server_context(), certificates, key)
-        _load(context, certificates, key)
-    except (ssl.SSLError, OSError) as error:
-        raise CertificateUnreadable("not a certificate and its key", observed=str(error)) from None
+    check_pair(certificates, key)
+    _load(context, certificates, key)
 
 
 def _load(context: ssl.SSLContext, certificates: bytes, key: bytes) -> None:
-    # The library reads files only: this one lives in memory, so no key is left on a disk.
-    descriptor = os.memfd_create("serving-certificate", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key + b"\n" + certificates)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    try:
+        # The library reads files only: this one lives in memory, so no key is left on a disk.
+        descriptor = os.memfd_create("serving-certificate", os.MFD_CLOEXEC)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key + b"\n" + certificates)
+            file.flush()
+            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    except (ssl.SSLError, OSError) as error:
+        raise CertificateUnreadable("not a certificate and its key", observed=str(error)) from None
 
 
 class SharedCertificate:
@@ -75,21 +83,24 @@ class SharedCertificate:
 
     Args:
         store: The operator's namespace, with the Secret.
-        agents: The agents' namespace, where the CA is published.
+        bundle: Where the CA is published.
         names: What the certificate is to name.
         clock: The time, with its zone.
     """
 
+    refresh_seconds = 300.0
+    """Between two looks at a certificate that is renewed ten days before its end."""
+
     def __init__(
         self,
         store: SealedStore,
-        agents: SealedStore,
+        bundle: CABundle,
         names: Names,
         clock: Callable[[], datetime],
     ) -> None:
         self.context = server_context()
         self._store = store
-        self._agents = agents
+        self._bundle = bundle
         self._names = names
         self._clock = clock
         self._shown: x509.Certificate | None = None
@@ -114,57 +125,26 @@ class SharedCertificate:
         due = maintain(known, self._names, self._clock())
         if due is not known:
             await self._store.fill(SERVING_CERTIFICATE, encode(due), precondition)
-        bundle = _pem(*due.trusted).decode()
-        await self._agents.publish(CA_BUNDLE, {CA_CERTIFICATES: bundle})
+        await self._bundle.publish(due.trusted)
         self._show(due.leaf)
 
     def _show(self, leaf: KeyPair) -> None:
         if leaf.certificate != self._shown:
-            take(self.context, _pem(leaf.certificate), _key_pem(leaf))
+            take(self.context, pem(leaf.certificate), _key_pem(leaf))
             self._shown = leaf.certificate
             _log.info("serving certificate in use", expires=leaf.certificate.not_valid_after_utc)
-
-
-class CertificateFiles:
-    """A certificate that somebody else keeps up to date in two PEM files."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self.context = server_context()
-        self._certificate = certificate
-        self._key = key
-        self._shown: tuple[bytes, bytes] | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is a certificate to show."""
-        return self._shown is not None
-
-    async def refresh(self) -> None:
-        """Take the files' content if it has changed.
-
-        Raises:
-            CertificateUnreadable: The files hold no certificate and its key; the old one stays.
-        """
-        try:
-            content = (self._certificate.read_bytes(), self._key.read_bytes())
-        except OSError as error:
-            raise CertificateUnreadable("a TLS file cannot be read", observed=str(error)) from error
-        if content != self._shown:
-            take(self.context, *content)
-            self._shown = content
-            _log.info("serving certificate in use", path=str(self._certificate))
 
 
 def encode(serving: Serving) -> Mapping[str, bytes]:
     """Return the Secret's entries."""
     entries = {
-        CA_CERTIFICATES: _pem(*serving.trusted),
+        CA_CERTIFICATES: pem(*serving.trusted),
         CA_KEY: _key_pem(serving.ca),
-        LEAF_CERTIFICATE: _pem(serving.leaf.certificate),
+        LEAF_CERTIFICATE: pem(serving.leaf.certificate),
         LEAF_KEY: _key_pem(serving.leaf),
     }
     if serving.successor:
-        entries[SUCCESSOR_CERTIFICATE] = _pem(serving.successor.certificate)
+        entries[SUCCESSOR_CERTIFICATE] = pem(serving.successor.certificate)
         entries[SUCCESSOR_KEY] = _key_pem(serving.successor)
     return entries
 
@@ -195,7 +175,7 @@ def _serving(data: Mapping[str, bytes]) -> Serving:
         successor = _pair(data[SUCCESSOR_CERTIFICATE], data[SUCCESSOR_KEY])
         others.remove(successor.certificate)
     return Serving(
-        ca=_pair(_pem(issuing), data[CA_KEY]),
+        ca=_pair(pem(issuing), data[CA_KEY]),
         successor=successor,
         retired=tuple(others),
         leaf=_pair(data[LEAF_CERTIFICATE], data[LEAF_KEY]),
@@ -214,10 +194,6 @@ def _key(data: bytes) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not a key of ours")  # noqa: TRY004 - a Secret's content, not a type error
     return key
-
-
-def _pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 
 def _key_pem(pair: KeyPair) -> bytes:

@@ -57,6 +57,22 @@ async def test_returns_the_challenge_as_received(
     assert await exchange.challenge() == b"as it came"
 
 
+async def test_takes_an_answer_in_which_a_later_operator_says_more(
+    exchange: Exchange, operator: FakeOperator
+) -> None:
+    operator.once(CHALLENGES_PATH, answer(b'{"challenge":"YXMgaXQgY2FtZQ==","added":{"x":1}}'))
+    assert await exchange.challenge() == b"as it came"
+
+
+async def test_an_operator_of_another_protocol_is_heard_out(
+    exchange: Exchange, operator: FakeOperator
+) -> None:
+    operator.once(CHALLENGES_PATH, refuse(400, "ProtocolUnsupported"))
+    with pytest.raises(OperatorRefused) as caught:
+        await exchange.challenge()
+    assert (caught.value.refused_for, caught.value.expected) == ("ProtocolUnsupported", "better")
+
+
 async def test_refuses_an_oversized_answer(exchange: Exchange, operator: FakeOperator) -> None:
     operator.once(CHALLENGES_PATH, answer(b" " * (MAX_ANSWER_BYTES + 1)))
     with pytest.raises(MessageTooLarge):

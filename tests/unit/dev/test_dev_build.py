@@ -100,6 +100,13 @@ def test_a_module_without_kubernetes_is_refused() -> None:
         build._kubernetes_flags("module example\n\ngo 1.26.0\n")
 
 
+def test_the_linker_is_told_the_version_of_helm() -> None:
+    go_mod = "module example\n\ngo 1.26.0\n\nrequire helm.sh/helm/v4 v4.3.1\n"
+    assert "internal/version.version=v4.3.1" in " ".join(build._helm_flags(go_mod))
+    with pytest.raises(BuildFailed):
+        build._helm_flags("module example\n\ngo 1.26.0\n")
+
+
 def test_only_the_newest_two_builds_are_kept(program: build.Program, tmp_path: Path) -> None:
     builds = [made(tmp_path, name, age) for name, age in (("a", 1), ("b", 3), ("c", 2))]
     build._prune(program, tmp_path)

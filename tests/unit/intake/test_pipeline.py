@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from fakes.fake_api import FakeApi
 from fakes.intake import (
@@ -19,7 +20,14 @@ from fakes.intake import (
 )
 from nodeproof.challenge import read
 from nodeproof.evidence import Holder, verify_stored
-from nodeproof.protocol import EvidenceReceipt, decode
+from nodeproof.protocol import (
+    CHALLENGES_PATH,
+    EVIDENCE_PATH,
+    ChallengeAnswer,
+    EvidenceReceipt,
+    decode,
+    encode,
+)
 from nodeproof_operator.cluster.objects import TOKEN_REVIEWS
 
 
@@ -154,3 +162,20 @@ async def test_a_rebooted_node_is_accepted_with_its_new_boot_id(api: FakeApi, ag
     evidence = record_of(api).status.evidence
     assert evidence is not None
     assert evidence.boot_id == restarted.machine.boot_id
+
+
+async def test_an_agent_of_a_later_release_that_says_more_is_served(agent: Agent) -> None:
+    """As while both sides are rolled: what is added within a version may be left unread."""
+    more = {"added": {"by": "a later release"}}
+    asked = await agent.post(CHALLENGES_PATH, json.dumps({"protocol": 1} | more).encode())
+    submission = agent.evidence(decode(asked.body, ChallengeAnswer).challenge)
+    answered = await agent.post(
+        EVIDENCE_PATH, json.dumps(json.loads(encode(submission)) | more).encode()
+    )
+    assert (asked.status, answered.status) == (200, 200)
+
+
+async def test_an_agent_of_a_later_protocol_is_told_what_to_do(agent: Agent) -> None:
+    answered = await agent.post(EVIDENCE_PATH, b'{"protocol": 2, "quote": "another shape"}')
+    assert (answered.status, answered.refusal.reason) == (400, "ProtocolUnsupported")
+    assert "bring the operator to the other's release" in answered.refusal.message

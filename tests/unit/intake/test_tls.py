@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
-from aiohttp import web
-from cryptography import x509
 from structlog.testing import LogCapture
 
+from cases.handshake import serving, shown
 from fakes.fake_api import FakeApi
 from fakes.intake import AGENTS, NAMESPACE, meeting
 from nodeproof_operator.cluster.errors import Unreachable
@@ -24,7 +20,7 @@ from nodeproof_operator.cluster.objects import (
     secret,
 )
 from nodeproof_operator.cluster.secrets import SealedStore
-from nodeproof_operator.intake.listener import listening
+from nodeproof_operator.intake.ca_bundle import CABundle
 from nodeproof_operator.intake.serving import (
     CA_ANNOUNCED,
     CA_LIFE,
@@ -33,14 +29,12 @@ from nodeproof_operator.intake.serving import (
     service_names,
 )
 from nodeproof_operator.intake.tls import (
-    CertificateFiles,
     CertificateUnreadable,
     SharedCertificate,
     decode,
     encode,
 )
 
-HOST = "nodeproof-operator.nodeproof-system.svc"
 NAMES = service_names("nodeproof-operator", "nodeproof-system")
 SECRET = secret(NAMESPACE, SERVING_CERTIFICATE)
 CONFIG_MAP = config_map(AGENTS, CA_BUNDLE)
@@ -62,7 +56,9 @@ def today() -> Today:
 
 
 def shared(api: FakeApi, today: Today) -> SharedCertificate:
-    return SharedCertificate(SealedStore(api, NAMESPACE), SealedStore(api, AGENTS), NAMES, today)
+    return SharedCertificate(
+        SealedStore(api, NAMESPACE), CABundle(SealedStore(api, AGENTS), today), NAMES, today
+    )
 
 
 @pytest.fixture
@@ -70,24 +66,6 @@ async def certificate(api: FakeApi, today: Today) -> SharedCertificate:
     made = shared(api, today)
     await made.refresh()
     return made
-
-
-@asynccontextmanager
-async def serving(context: ssl.SSLContext) -> AsyncIterator[int]:
-    async with listening(web.Application(), "127.0.0.1", 0, tls=context) as port:
-        yield port
-
-
-async def shown(port: int, ca: str) -> x509.Certificate:
-    """Return the certificate that a client sees which trusts only ``ca``."""
-    context = ssl.create_default_context(cadata=ca)
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=HOST)
-    try:
-        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    finally:
-        writer.close()
-        await writer.wait_closed()
-    return x509.load_der_x509_certificate(der)
 
 
 def published(api: FakeApi) -> str:
@@ -208,40 +186,3 @@ async def test_no_log_line_shows_a_private_key(
     assert certificate.ready
     assert log.entries
     assert "PRIVATE" not in repr(log.entries) + repr(vars(certificate))
-
-
-def write_files(directory: Path, age: timedelta = timedelta()) -> tuple[Path, Path, str]:
-    entries = encode(maintain(None, NAMES, datetime.now(UTC) - age))
-    paths = directory / "tls.crt", directory / "tls.key"
-    for path in paths:
-        path.write_bytes(entries[path.name])
-    return (*paths, entries["ca.crt"].decode())
-
-
-async def test_files_are_served_and_followed(tmp_path: Path) -> None:
-    certificate, key, ca = write_files(tmp_path)
-    files = CertificateFiles(certificate, key)
-    await files.refresh()
-    async with serving(files.context) as port:
-        first = await shown(port, ca)
-        _, _, new_ca = write_files(tmp_path)
-        await files.refresh()
-        assert await shown(port, new_ca) != first
-
-
-async def test_files_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
-    certificate, key, ca = write_files(tmp_path)
-    files = CertificateFiles(certificate, key)
-    await files.refresh()
-    certificate.write_bytes(encode(maintain(None, NAMES, datetime.now(UTC)))["tls.crt"])
-    with pytest.raises(CertificateUnreadable):
-        await files.refresh()
-    async with serving(files.context) as port:
-        await shown(port, ca)
-
-
-async def test_files_that_are_missing(tmp_path: Path) -> None:
-    files = CertificateFiles(tmp_path / "tls.crt", tmp_path / "tls.key")
-    with pytest.raises(CertificateUnreadable):
-        await files.refresh()
-    assert not files.ready

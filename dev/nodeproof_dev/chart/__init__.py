@@ -1,0 +1,1 @@
+"""The Helm chart: what is generated for it and from it, and its archive."""
