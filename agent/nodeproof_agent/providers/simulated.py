@@ -12,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from nodeproof.sevsnp.simulator.processor import SimulatedMachine
+from nodeproof.unavailability import Cause
+from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.providers import PlatformEvidence
 
 _log = structlog.get_logger()
@@ -26,11 +28,11 @@ class SimulatedProvider:
 
     def boot_id(self) -> str:
         """Return the machine's boot ID."""
-        return SimulatedMachine.load(self.machine).boot_id
+        return self._load().boot_id
 
     def attest(self, report_data: bytes) -> PlatformEvidence:
         """Return a report signed by the machine's own VCEK."""
-        machine = SimulatedMachine.load(self.machine)
+        machine = self._load()
         return PlatformEvidence(
             report=machine.attest(report_data), certificates=machine.certificate_table()
         )
@@ -42,3 +44,14 @@ class SimulatedProvider:
             provider=self.name,
             path=str(self.machine),
         )
+
+    def _load(self) -> SimulatedMachine:
+        try:
+            return SimulatedMachine.load(self.machine)
+        except FileNotFoundError as error:
+            raise ProviderFailed(
+                "there is no simulated machine",
+                cause=Cause.NO_PLATFORM,
+                expected="what `nodeproof-simulator machine` writes",
+                observed=str(error),
+            ) from error
