@@ -32,7 +32,11 @@ class Platforms:
             launch: As ``SimulatedMachine.launch`` takes it: measurement, policy, report version.
         """
         directory = self._directory / name
-        processor = SimulatedProcessor.create(self._authority, now=datetime.now(UTC))
         directory.mkdir(parents=True, exist_ok=True)
-        SimulatedMachine.launch(processor, **launch).save(directory)
+        self.launch(**launch).save(directory)
         return directory
+
+    def launch(self, **launch: Any) -> SimulatedMachine:
+        """Return a machine that is saved nowhere yet; see ``machine``."""
+        processor = SimulatedProcessor.create(self._authority, now=datetime.now(UTC))
+        return SimulatedMachine.launch(processor, **launch)

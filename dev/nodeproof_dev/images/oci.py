@@ -25,6 +25,10 @@ class Archive:
         """Return what names the image whatever file it is in: SHA-256 of its manifest."""
         return str(self._only()["digest"])
 
+    def name(self) -> str:
+        """Return the image's name and tag."""
+        return str(self._only()["annotations"]["org.opencontainers.image.ref.name"])
+
     def configuration(self) -> dict[str, Any]:
         """Return the image's configuration (``config`` of it is what a container starts with)."""
         found: dict[str, Any] = json.loads(self._blob(self._manifest()["config"]["digest"]))

@@ -41,7 +41,6 @@ def main() -> None:
     socket.sethostname(blueprint.name)
     _make_root(blueprint)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
-    _run("ip", "link", "set", "lo", "up")
     _supervise(blueprint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +27,9 @@ from nodeproof_dev.real.settings import NodeSettings
 from nodeproof_dev.real.single_layer import write_image
 from nodeproof_dev.site import Site
 
-NODE_COUNT = 3
+NODE_NAMES = ("node-1", "node-2", "node-3")
+"""The nodes that a cluster has unless others are named."""
+
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 _MIDDLE = "control-plane"
@@ -45,6 +47,7 @@ class RealCluster:
         self,
         directory: Path,
         *,
+        names: Sequence[str] = NODE_NAMES,
         labels: Mapping[str, str] | None = None,
         control_plane_node: str = "",
     ) -> None:
@@ -52,11 +55,13 @@ class RealCluster:
 
         Args:
             directory: Where everything goes.
+            names: The nodes.
             labels: Labels that every node gives itself.
             control_plane_node: The name of a node that is labelled as one of the control plane.
         """
         self.directory = directory
         self.timings: dict[str, float] = {}
+        self._names = tuple(names)
         self._labels = dict(labels or {})
         self._control_plane_node = control_plane_node
         self._stack = ExitStack()
@@ -103,7 +108,7 @@ class RealCluster:
 
     @property
     def nodes(self) -> Mapping[str, RealNode]:
-        """Its nodes by name: ``node-1`` and so on."""
+        """Its nodes by name."""
         return self._nodes
 
     def start(self) -> None:
@@ -142,15 +147,15 @@ class RealCluster:
         self._stack.callback(self._plane.stop)
         self.timings = dict(self._plane.timings)
         _let_names_be_read(self._plane, middle)
-        for number in range(1, NODE_COUNT + 1):
-            name = f"node-{number}"
+        for number, name in enumerate(self._names, start=1):
+            cgroup = f"{reservation.cgroup}/{name}"
             self._nodes[name] = RealNode(
                 self._plane,
                 middle,
-                NodeSettings(name, number, addresses, f"{reservation.cgroup}/{name}", self._labels),
+                NodeSettings(name, number, addresses, cgroup, self._labels),
                 directory=machines / name,
                 binds=binds,
-                of=NODE_COUNT,
+                of=len(self._names),
             )
         self._start_nodes()
         self.timings["nodes"] = time.monotonic() - begun
@@ -162,7 +167,7 @@ class RealCluster:
         settings.write_names_settings(directory, reservation.addresses)
         self._stack.callback(middle.stop)
         middle.start()
-        wiring.connect_host(reservation.addresses, middle, NODE_COUNT)
+        wiring.connect_host(reservation.addresses, middle, len(self._names))
         middle.connected()
         return middle
 

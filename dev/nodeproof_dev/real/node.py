@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from nodeproof_dev.api import Object
 from nodeproof_dev.connection import write_kubeconfig, write_private
 from nodeproof_dev.controlplane import ControlPlane
 from nodeproof_dev.errors import ComponentFailed, NotPossible, NotReadyInTime
+from nodeproof_dev.images.oci import Archive
 from nodeproof_dev.process import log_tail
 from nodeproof_dev.real import cgroups, wiring
 from nodeproof_dev.real.blueprint import Bind, Blueprint
@@ -107,7 +107,7 @@ class RealNode:
         (etc / "kubelet.crt").write_text(serving.certificate)
         write_private(etc / "kubelet.key", serving.key)
         (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
-        # Else a node without one could not be told from a node whose directory was not mounted.
+        # Empty is a node without one: its agent's pod starts and says so.
         self.simulated_machine.mkdir(parents=True, exist_ok=True)
 
     def launch_platform(self, machine: SimulatedMachine) -> None:
@@ -160,17 +160,23 @@ class RealNode:
         self.start(**changes)
 
     def import_image(self, archive: Path, name: str = "") -> None:
-        """Give its containerd an image from a file.
+        """Give its containerd an image from a file; pods name it by tag or by digest.
 
         Args:
-            archive: As ``docker save`` or ``buildah push oci-archive:`` writes it.
-            name: What pods call it, if not as the archive does.
+            archive: The file, an OCI archive.
+            name: What the image is called here; else as the archive calls it.
 
         Raises:
             ComponentFailed: containerd does not take it.
         """
-        named = [f"--index-name={name}"] if name else []
+        image = Archive(archive)
+        repository, _, tag = _full_name(name or image.name()).rpartition(":")
+        # By no means under a name without a registry, as an archive may have it: kubelets mean
+        # another name by that, and an image that containerd has by both cannot be run.
+        named = ["--local", "--digests", f"--base-name={repository}"]
         self.ctr("images", "import", *named, str(archive))
+        by_digest = f"{repository}@{image.digest()}"
+        self.ctr("images", "tag", "--force", by_digest, f"{repository}:{tag}")
 
     def ctr(self, *arguments: str) -> str:
         """Run containerd's own client on it and return what it says.
@@ -208,7 +214,6 @@ class RealNode:
         return ("Ready", "True") in conditions and told == self.boot_id
 
 
-def remove_platform(node: RealNode) -> None:
-    """Take a node's simulated platform away."""
-    shutil.rmtree(node.simulated_machine)
-    node.simulated_machine.mkdir()
+def _full_name(name: str) -> str:
+    """Return what a kubelet makes of an image's name."""
+    return name if "/" in name else f"docker.io/library/{name}"

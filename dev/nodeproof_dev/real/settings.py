@@ -127,11 +127,14 @@ class NodeSettings:
             "failCgroupV1": False,
             "failSwapOn": False,
             "oomScoreAdj": 0,  # to lower it takes CAP_SYS_RESOURCE, which root may lack
+            "podLogsDir": f"{DISK}/log/pods",
             "volumePluginDir": "/var/lib/kubelet/volume-plugins",
             # The disk is the host's: how full that is shall not evict pods here.
             "evictionHard": {"memory.available": "1Mi"},
             "imageGCHighThresholdPercent": 100,
             "nodeStatusUpdateFrequency": "5s",
+            # How soon pods see a mounted ConfigMap change: by default after a minute or more.
+            "syncFrequency": "5s",
         }
 
     def _kube_proxy(self) -> dict[str, Any]:

@@ -24,11 +24,11 @@ def connect_host(addresses: Addresses, middle: Machine, nodes: int) -> None:
         ComponentFailed: The network cannot be made.
     """
     pods = [_route(addresses, number) for number in range(1, nodes + 1)]
-    joined = f"ip link add {addresses.interface} type veth peer name host netns {middle.pid}"
-    _ip((), [joined.removeprefix("ip ")])
+    _ip((), [f"link add {addresses.interface} type veth peer name host netns {middle.pid}"])
     _ip(
         middle.enter,
         [
+            "link set lo up",
             f"link add {_BRIDGE} type bridge",
             f"address add {addresses.control_plane}/{PREFIX_LENGTH} dev {_BRIDGE}",
             f"address add {addresses.names}/{PREFIX_LENGTH} dev {_BRIDGE}",
@@ -68,6 +68,7 @@ def connect_node(
     _ip(
         node.enter,
         [
+            "link set lo up",
             f"address add {addresses.node(number)}/{PREFIX_LENGTH} dev eth0",
             "link set eth0 up",
             *(_route(addresses, other) for other in others),
