@@ -82,6 +82,7 @@ PLACED: Values = {
     "runtimeClass": {"name": "confidential", "handler": "crun", "policy": "strict"},
     "networkPolicies": {"metricsNamespaces": ["monitoring"]},
     "cleanup": {"results": "delete"},
+    "check": {"waitSeconds": 20},
     "crds": {"keep": False},
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from nodeproof_dev.errors import NotPossible
+from nodeproof_dev.process import wait_until
 from nodeproof_dev.real import cgroups, wiring
 from nodeproof_dev.real.addresses import INDEXES, Addresses, host_routes, is_free
+
+_REMOVED_SECONDS = 60.0
+"""How long removing a disk may be tried: the images on it alone may take a slow machine that long."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -113,9 +118,15 @@ def _remove_disk(machine: Path) -> None:
     """Remove all of a machine's directory but its logs."""
     for path in machine.iterdir():
         if path.is_dir() and path.name != "log":
-            shutil.rmtree(path)
+            wait_until(partial(_is_removed, path), seconds=_REMOVED_SECONDS, what=f"{path} to go")
         elif not path.is_dir():
             path.unlink()
+
+
+def _is_removed(directory: Path) -> bool:
+    """Remove a directory; processes that are about to end may have written into it meanwhile."""
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
 
 
 def _record_path(state: Path, index: int) -> Path:

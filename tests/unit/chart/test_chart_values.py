@@ -93,6 +93,7 @@ def test_the_schema_knows_the_programs_words() -> None:
         ("networkPolicies.dnsPorts", [70000]),
         ("crds.keep", "yes"),
         ("cleanup.results", "burn"),
+        ("check.waitSeconds", 300),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(helm: Helm, key: str, value: Any) -> None:
