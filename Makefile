@@ -18,18 +18,25 @@ endef
 COMPILE_IMAGE := $(COMPILE) --no-annotate
 SOURCES := attestation agent operator cli dev tests bench
 
+# CLUSTER=real: kubelets, containers and Helm instead of stand-ins. Whatever else it is, is refused.
+REAL := $(if $(CLUSTER),--$(CLUSTER))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint checklock format bench cluster images chart manifests lock clean
+.PHONY: help demo test e2e lint checklock format bench cluster images chart manifests lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## attest four nodes on a real control plane, see one fail and return (KEEP=1 leaves it running)
-	@$(BIN)/python -m nodeproof_dev demo $(if $(KEEP),--keep)
+demo: $(READY) ## attest four nodes on a real control plane, see one fail and return (KEEP=1 leaves it running, CLUSTER=real takes real nodes)
+	@$(BIN)/python -m nodeproof_dev demo $(REAL) $(if $(KEEP),--keep)
 
 test: $(READY) ## run every test, on a real control plane (ARGS="-k name" to choose)
 	@$(BIN)/python -m nodeproof_dev build
 	@$(BIN)/python -m pytest $(ARGS)
+
+e2e: $(READY) ## test real kubelets, containers and the chart on this machine; takes root (ARGS="-k name" to choose)
+	@$(BIN)/python -m nodeproof_dev build --real
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 lint: $(READY) ## check style, types, walls between packages, and that the lock file is current
 	$(BIN)/ruff check .
@@ -53,8 +60,8 @@ bench: $(READY) ## print what a verification, a whole attestation and an agent c
 	@$(BIN)/python bench/attestation.py
 	@$(BIN)/python bench/agent.py
 
-cluster: $(READY) ## leave a control plane with nodeproof running, with a kubeconfig to play with
-	@$(BIN)/python -m nodeproof_dev cluster
+cluster: $(READY) ## leave a control plane with nodeproof running, with a kubeconfig to play with (CLUSTER=real takes real nodes)
+	@$(BIN)/python -m nodeproof_dev cluster $(REAL)
 
 images: $(READY) ## build the images of agent and operator into dist/images (docs/images.md)
 	@$(BIN)/python -m nodeproof_dev images --output dist/images

@@ -11,6 +11,8 @@ from nodeproof.errors import NodeproofError
 from nodeproof_dev import build, cluster, demo
 from nodeproof_dev.chart import command as chart
 from nodeproof_dev.images import command
+from nodeproof_dev.real import demo as real_demo
+from nodeproof_dev.real import playground
 
 _DESCRIPTION = "Play with nodeproof on a real control plane that is built and started here."
 
@@ -30,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     if given.command == "build":
-        for program in build.PROGRAMS:
-            build.binary_of(program)
+        _build(build.PROGRAMS + (build.NODE_PROGRAMS if given.real else ()))
     elif given.command == "images":
         command.run(given.output)
     elif given.command == "chart":
@@ -39,16 +40,24 @@ def _run(given: argparse.Namespace) -> int:
     elif given.command == "manifests":
         chart.renew_manifests()
     elif given.command == "cluster":
-        cluster.run(given.directory)
+        (playground if given.real else cluster).run(given.directory)
     else:
-        demo.run(given.directory, keep=given.keep)
+        (real_demo if given.real else demo).run(given.directory, keep=given.keep)
     return 0
+
+
+def _build(programs: Sequence[build.Program]) -> None:
+    for program in programs:
+        build.directory_of(program)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nodeproof_dev", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build what the tests need in Go, if it is not there yet")
+    built = commands.add_parser(
+        "build", help="build what the tests need in Go, if it is not there yet"
+    )
+    built.add_argument("--real", action="store_true", help="what real nodes need as well")
     images = commands.add_parser("images", help="build the images, and say how large they are")
     images.add_argument("--output", type=Path, required=True, help="the directory to put them in")
     chart_command = commands.add_parser("chart", help="package the Helm chart")
@@ -64,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
             type=Path,
             default=None,
             help="where logs, kubeconfigs and data go; default: a temporary directory",
+        )
+        command.add_argument(
+            "--real",
+            action="store_true",
+            help="real kubelets and containers, and nodeproof installed by Helm; takes root",
         )
         if name == "demo":
             command.add_argument(

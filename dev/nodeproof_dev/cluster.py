@@ -55,7 +55,7 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
                 labels={FLEET_LABEL: FLEET},
             )
             stack.enter_context(node)
-        print(_hints(plane, operator.metrics_url, _write_examples(place)))
+        print(_hints(plane, operator.metrics_url, write_examples(place)))
         (until or threading.Event()).wait()
 
 
@@ -91,7 +91,7 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _write_examples(directory: Path) -> Path:
+def write_examples(directory: Path) -> Path:
     """Write a policy that fits the simulated nodes, its reference values, and a pod."""
     examples = directory / "examples"
     examples.mkdir(exist_ok=True)

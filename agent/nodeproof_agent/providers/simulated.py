@@ -18,6 +18,8 @@ import msgspec
 import structlog
 
 from nodeproof.sevsnp.layout import REPORT_SIZE
+from nodeproof.unavailability import Cause
+from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.files import read_bounded
 from nodeproof_agent.providers import PlatformEvidence
 
@@ -46,10 +48,19 @@ class SimulatedProvider:
         """Return the machine's boot ID.
 
         Raises:
-            OSError: There is no machine.
-            ValueError: Its state cannot be read.
+            ProviderFailed: There is no machine.
+            OSError: Its state cannot be read.
+            ValueError: It is none.
         """
-        state = read_bounded(self.machine / _STATE_FILE, _MAX_STATE_BYTES)
+        try:
+            state = read_bounded(self.machine / _STATE_FILE, _MAX_STATE_BYTES)
+        except FileNotFoundError as error:
+            raise ProviderFailed(
+                "there is no simulated machine",
+                cause=Cause.NO_PLATFORM,
+                expected="what `nodeproof-simulator machine` writes",
+                observed=str(error),
+            ) from error
         return msgspec.json.decode(state, type=_Boot).boot_id
 
     def attest(self, report_data: bytes) -> PlatformEvidence:

@@ -21,7 +21,7 @@ from nodeproof_dev.real import cgroups, wiring
 from nodeproof_dev.real.addresses import INDEXES, Addresses, host_routes, is_free
 
 _REMOVED_SECONDS = 60.0
-"""How long removing a disk may be tried: the images on it alone may take a slow machine that long."""
+"""How long removing a disk may be tried: its images alone may take a slow machine that long."""
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from nodeproof.sevsnp.products import Product
 from nodeproof.sevsnp.simulator.authority import SimulatedAuthority
 from nodeproof.sevsnp.simulator.processor import SimulatedMachine, SimulatedProcessor
+from nodeproof.unavailability import Cause
 from nodeproof_agent.errors import ProviderFailed
 from nodeproof_agent.providers.selection import choose
 from nodeproof_agent.providers.simulated import SimulatedProvider
@@ -66,9 +67,10 @@ def test_sees_a_reboot_from_outside(directory: Path, machine: SimulatedMachine) 
     assert before == machine.boot_id != provider.boot_id()
 
 
-async def test_a_directory_without_a_machine_gives_no_evidence(tmp_path: Path) -> None:
-    with pytest.raises(ProviderFailed, match="observed FileNotFoundError"):
+async def test_a_directory_without_a_machine_is_no_platform(tmp_path: Path) -> None:
+    with pytest.raises(ProviderFailed, match="no simulated machine") as failed:
         await Platform(SimulatedProvider(tmp_path)).boot_id()
+    assert failed.value.cause is Cause.NO_PLATFORM
 
 
 async def test_a_broken_machine_gives_no_evidence(broken: Path) -> None:
