@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,11 +15,12 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from nodeproof_dev.api import Object
 from nodeproof_dev.process import wait_until
 from nodeproof_dev.server import Ports, Server
 
 CONFIGURATION = Path(__file__).parents[1] / "e2e" / "prometheus.yaml"
-"""How an admin's Prometheus finds our pods; only the kubeconfig is put in."""
+"""How it scrapes our pods."""
 
 _SECONDS = 30.0
 
@@ -49,11 +50,12 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(kubeconfig: Path, directory: Path) -> Iterator[Prometheus]:
-    """Run Prometheus on the loopback address while the block runs."""
+def prometheus(pods: Iterable[Object], directory: Path) -> Iterator[Prometheus]:
+    """Run Prometheus on the loopback address while the block runs; it scrapes these pods."""
     directory.mkdir(parents=True, exist_ok=True)
-    configuration = directory / "prometheus.yaml"
-    configuration.write_text(CONFIGURATION.read_text().replace("KUBECONFIG", str(kubeconfig)))
+    configuration = directory / CONFIGURATION.name
+    shutil.copyfile(CONFIGURATION, configuration)
+    (directory / "targets.json").write_text(json.dumps([_target(pod) for pod in pods]))
 
     def command(ports: Ports) -> list[str]:
         # Its parent's end, however it comes, is its own.
@@ -79,6 +81,14 @@ def prometheus(kubeconfig: Path, directory: Path) -> Iterator[Prometheus]:
     finally:
         server.stop()
         shutil.rmtree(directory / "data", ignore_errors=True)
+
+
+def _target(pod: Object) -> Object:
+    """Return where a pod serves metrics, and what its samples are marked with."""
+    (container,) = pod["spec"]["containers"]
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    labels = {"component": pod["metadata"]["labels"]["app.kubernetes.io/name"]}
+    return {"targets": [f"{pod['status']['podIP']}:{ports['metrics']}"], "labels": labels}
 
 
 def _is_ready(ports: Ports) -> bool:

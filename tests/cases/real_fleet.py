@@ -49,6 +49,10 @@ class Fleet:
         """Give a node a simulated processor, and let it be its guest."""
         self.node(name).launch_platform(self.platforms.launch(measurement=measurement))
 
+    def take_platform(self, name: str) -> None:
+        """Leave a node without a simulated machine."""
+        (self.node(name).simulated_machine / "machine.json").unlink(missing_ok=True)
+
     def turn(self, name: str, measurement: bytes) -> None:
         """Let a node's processor measure another image from now on, without a reboot."""
         machine = SimulatedMachine.load(self.node(name).simulated_machine)

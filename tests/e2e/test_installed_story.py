@@ -27,7 +27,7 @@ from cases.real_fleet import (
     restarts,
     uids,
 )
-from cases.real_pods import workload_spec
+from cases.real_pods import RealPods, workload_spec
 from nodeproof.sevsnp.simulator.processor import MEASUREMENT
 from nodeproof_dev import objects
 from nodeproof_dev.errors import ApiRefused, HelmFailed
@@ -101,6 +101,20 @@ def story(
     told.workload.delete()
     told.release.helm.uninstall("--no-hooks", "--ignore-not-found", "--wait")
     told.fleet.forget()
+
+
+def test_images_that_were_loaded_by_file_run_under_their_names(
+    story: Story, images: Images, namespace: str
+) -> None:
+    node = story.fleet.node(BAD)
+    pods = RealPods(story.fleet.cluster, namespace)
+    for target, image in images.built.items():
+        # As docs/images.md has it.
+        node.ctr("images", "import", str(images.archive(target).path))
+        container = {"name": "main", "image": image.reference, "imagePullPolicy": "Never"}
+        helping = container | {"args": ["--help"]}
+        pods.create(target, nodeName=BAD, containers=[helping], restartPolicy="Never")
+        pods.wait_done(target)
 
 
 def test_helm_installs_where_pod_security_is_restricted(story: Story) -> None:
@@ -277,7 +291,8 @@ def test_an_upgrade_of_both_sides_costs_no_label(story: Story, images: Images) -
 def test_prometheus_scrapes_the_pods_and_they_are_small(
     story: Story, tmp_path: Path, note: Callable[[str], None]
 ) -> None:
-    with prometheus(story.fleet.cluster.admin_kubeconfig, tmp_path) as asked:
+    pods = [*story.fleet.operators(), *story.fleet.agents().values()]
+    with prometheus(pods, tmp_path) as asked:
         asked.wait_for(f'count(up{{component="{AGENT}"}} == 1)', 3)
         asked.wait_for(f'count(up{{component="{OPERATOR}"}} == 1)', 2)
         asked.wait_for('sum(nodeproof_nodes{policy="confidential",state="Passed"})', 2)
