@@ -43,7 +43,8 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
         release.load_images()
         release.install()
         _attest(cluster)
-        print(_hints(cluster, release, write_examples(place)))
+        # At once: whoever waits for it may read from a pipe.
+        print(_hints(cluster, release, write_examples(place)), flush=True)
         (until or threading.Event()).wait()
 
 

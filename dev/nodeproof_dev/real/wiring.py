@@ -56,13 +56,14 @@ def connect_node(
         ComponentFailed: The network cannot be made.
     """
     others = [each for each in range(1, nodes + 1) if each != number]
+    port = f"node{number}"
     # The same at each start: the others remember it.
     hardware = f"02:00:00:00:{addresses.index:02x}:{number:02x}"
     _ip(
         middle.enter,
         [
-            f"link add {node.name} type veth peer name eth0 address {hardware} netns {node.pid}",
-            f"link set {node.name} master {_BRIDGE} up",
+            f"link add {port} type veth peer name eth0 address {hardware} netns {node.pid}",
+            f"link set {port} master {_BRIDGE} up",
         ],
     )
     _ip(
