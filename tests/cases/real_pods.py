@@ -60,6 +60,15 @@ class RealPods:
         """Wait until a pod runs and answers, and return it."""
         return self.cluster.admin.wait_for(self.path(name), is_ready, seconds=_SECONDS)
 
+    def wait_done(self, name: str) -> Object:
+        """Wait until a pod has ended well, and return it."""
+        return self.cluster.admin.wait_for(
+            self.path(name),
+            lambda pod: pod.get("status", {}).get("phase") == "Succeeded",
+            seconds=_SECONDS,
+            what=f"pod {name} to end well",
+        )
+
     def on_every_node(self, name: str) -> dict[str, Object]:
         """Run a DaemonSet; return its pods by node, once all are ready."""
         nodes = set(self.cluster.nodes)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from nodeproof_dev.images.tools import run
 
+REGISTRY = "docker.io/library"
+"""What container runtimes put before a name without a registry: an image that was loaded by file is
+found only by its whole name."""
+
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
@@ -71,7 +75,7 @@ class Buildah:
             context: The folder.
             target: The stage to end with.
             archive: The file to write.
-            name: The image's name and tag in the archive.
+            name: The image's name and tag; in the archive, ``REGISTRY`` comes before it.
             arguments: The values of the Dockerfile's ARGs; SOURCE_DATE_EPOCH is every file's time.
             secrets: Files to mount while building, by ID.
         """
@@ -80,7 +84,9 @@ class Buildah:
         options += [f"--timestamp={arguments['SOURCE_DATE_EPOCH']}", f"--target={target}"]
         options += ["--isolation=chroot", "--network=host", "--pull-never", "--format=oci"]
         self._run("bud", *options, f"--tag={name}", str(context), log=archive.with_suffix(".log"))
-        self._run("push", "--quiet", f"localhost/{name}", f"oci-archive:{archive}:{name}")
+        self._run(
+            "push", "--quiet", f"localhost/{name}", f"oci-archive:{archive}:{REGISTRY}/{name}"
+        )
         # What was built lives on in the archive alone; the bases stay for the next time.
         self._run("rmi", f"localhost/{name}")
 

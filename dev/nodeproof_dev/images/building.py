@@ -15,7 +15,7 @@ from nodeproof_dev.build import REPOSITORY, cache_directory
 from nodeproof_dev.errors import BuildFailed, ImageToolMissing
 from nodeproof_dev.images import bases, pip_settings, sbom
 from nodeproof_dev.images.bases import Bases
-from nodeproof_dev.images.buildah import Buildah
+from nodeproof_dev.images.buildah import REGISTRY, Buildah
 from nodeproof_dev.images.content import Content, content_of
 from nodeproof_dev.images.oci import Archive
 from nodeproof_dev.images.tools import why_not_here
@@ -84,7 +84,7 @@ def obtain(repository: Path = REPOSITORY, cache: Path | None = None) -> Images:
         raise ImageToolMissing(f"images cannot be built: {reason}")
     with FileLock(cache / "lock"):
         ground, content = bases.obtain(buildah), content_of(repository)
-        directory = cache / content.key(ground.build.reference, ground.runtime.reference)
+        directory = cache / content.key(ground.build.reference, ground.runtime.reference, REGISTRY)
         if not (directory / _RECORD).exists():
             _build_all(repository, directory, buildah, (ground, content))
         directory.touch()
