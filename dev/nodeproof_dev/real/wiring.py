@@ -29,7 +29,9 @@ def connect_host(addresses: Addresses, middle: Machine, nodes: int) -> None:
         middle.enter,
         [
             "link set lo up",
-            f"link add {_BRIDGE} type bridge",
+            # An address of its own: else it takes that of a port, and another when that goes, and
+            # nobody finds the API server until they ask anew.
+            f"link add {_BRIDGE} address {_hardware(addresses, 0)} type bridge",
             f"address add {addresses.control_plane}/{PREFIX_LENGTH} dev {_BRIDGE}",
             f"address add {addresses.names}/{PREFIX_LENGTH} dev {_BRIDGE}",
             f"link set {_BRIDGE} up",
@@ -56,9 +58,8 @@ def connect_node(
         ComponentFailed: The network cannot be made.
     """
     others = [each for each in range(1, nodes + 1) if each != number]
-    port = f"node{number}"
     # The same at each start: the others remember it.
-    hardware = f"02:00:00:00:{addresses.index:02x}:{number:02x}"
+    port, hardware = f"node{number}", _hardware(addresses, number)
     _ip(
         middle.enter,
         [
@@ -87,6 +88,10 @@ def wait_disconnected(addresses: Addresses) -> None:
         return shown.returncode != 0
 
     wait_until(gone, seconds=_GONE_SECONDS, what=f"interface {addresses.interface} to be gone")
+
+
+def _hardware(addresses: Addresses, number: int) -> str:
+    return f"02:00:00:00:{addresses.index:02x}:{number:02x}"
 
 
 def _route(addresses: Addresses, number: int) -> str:
