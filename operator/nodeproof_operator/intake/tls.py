@@ -132,7 +132,10 @@ class SharedCertificate:
         if leaf.certificate != self._shown:
             take(self.context, pem(leaf.certificate), _key_pem(leaf))
             self._shown = leaf.certificate
-            _log.info("serving certificate in use", expires=leaf.certificate.not_valid_after_utc)
+            _log.info(
+                "serving certificate in use",
+                expires=leaf.certificate.not_valid_after_utc.isoformat(),
+            )
 
 
 def encode(serving: Serving) -> Mapping[str, bytes]:
