@@ -28,7 +28,6 @@ def test_the_story_is_told_to_its_end() -> None:
     for line in (
         "check Measurement failed",
         "check GuestDebug failed",
-        "NoPlatform",
         "the label is gone",
         "the pod is evicted",
         "a second pod stays Pending",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from pathlib import Path
 
 import pytest
 
+from nodeproof_dev.errors import NotPossible
 from nodeproof_dev.real import requirements
 
 
@@ -28,6 +30,14 @@ def test_another_user_than_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert "need root" in requirements.why_not_here()
+
+
+def test_nothing_is_begun_where_it_cannot_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(NotPossible, match="kubelets run on Linux"):
+        requirements.require(tmp_path / "cluster")
 
 
 def test_what_a_program_says_is_the_reason() -> None:
