@@ -25,7 +25,7 @@ REAL := $(if $(CLUSTER),--$(CLUSTER))
 .PHONY: help demo test e2e lint checklock format bench cluster images chart manifests lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## attest four nodes on a real control plane, see one fail and return (KEEP=1 leaves it running, CLUSTER=real takes real nodes)
 	@$(BIN)/python -m nodeproof_dev demo $(REAL) $(if $(KEEP),--keep)

@@ -8,6 +8,8 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import msgspec
+
 from cases.evidence import Evidence, of_machine, overwritten, vlek_evidence
 from cases.mutated_reports import BOUNDARIES
 from fakes import simulated
@@ -148,7 +150,7 @@ def _extreme_firmware() -> Iterator[Evidence]:
     """Yield reports of firmware with the least and largest versions, under VCEKs for both."""
     authority = simulated.authority(Product.MILAN)
     oldest = TCBVersion(fmc=None, bootloader=0, tee=0, snp=0, microcode=0)
-    versions = [replace(oldest, snp=snp) for snp in (0, 1, 127, 128, 255)]
+    versions = [msgspec.structs.replace(oldest, snp=snp) for snp in (0, 1, 127, 128, 255)]
     for endorsed in versions:
         processor = SimulatedProcessor.create(authority, now=simulated.NOW, tcb=endorsed)
         machine = SimulatedMachine.launch(processor)

@@ -21,7 +21,7 @@ from nodeproof_dev.real import settings, wiring
 from nodeproof_dev.real.blueprint import PROGRAMS, Bind, Blueprint
 from nodeproof_dev.real.machine import Machine
 from nodeproof_dev.real.node import RealNode
-from nodeproof_dev.real.requirements import why_not_here
+from nodeproof_dev.real.requirements import require
 from nodeproof_dev.real.reservation import Reservation, reserve
 from nodeproof_dev.real.settings import NodeSettings
 from nodeproof_dev.real.single_layer import write_image
@@ -119,11 +119,9 @@ class RealCluster:
             BuildFailed: A program that it takes cannot be built.
             ComponentFailed: A part of it did not become ready.
         """
-        # Programs first: what takes minutes is not to be measured as the cluster's own time.
+        require(self.directory)
+        # Built before the time begins that is measured as the cluster's own.
         programs = _programs()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if reason := why_not_here(self.directory):
-            raise NotPossible(f"a cluster with real nodes cannot run here: {reason}")
         try:
             self._start(programs, time.monotonic())
         except BaseException:

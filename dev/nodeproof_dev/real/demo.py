@@ -19,6 +19,7 @@ from nodeproof_dev.platforms import Platforms
 from nodeproof_dev.real.cluster import RealCluster
 from nodeproof_dev.real.node import RealNode
 from nodeproof_dev.real.release import Release
+from nodeproof_dev.real.requirements import require
 from nodeproof_dev.story import LAUNCHES, Story
 
 _SECONDS = 120.0
@@ -37,6 +38,7 @@ def run(directory: Path | None = None, *, keep: bool = False) -> None:
     with ExitStack() as stack:
         stack.enter_context(stopping_on_signals())
         place = stack.enter_context(working_directory(directory))
+        require(place)
         images = building.obtain()
         narrator = Narrator()
         story = Story(_set_the_stage(stack, place, narrator, images), narrator)

@@ -12,6 +12,7 @@ from nodeproof_dev.images import building
 from nodeproof_dev.platforms import Platforms
 from nodeproof_dev.real.cluster import RealCluster
 from nodeproof_dev.real.release import Release
+from nodeproof_dev.real.requirements import require
 
 _ATTESTED_SECONDS = 120.0
 
@@ -33,6 +34,7 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
     with ExitStack() as stack:
         stack.enter_context(stopping_on_signals())
         place = stack.enter_context(working_directory(directory))
+        require(place)
         images = building.obtain()
         labels = {objects.FLEET_LABEL: objects.FLEET}
         cluster = stack.enter_context(RealCluster(place, labels=labels))
@@ -43,7 +45,8 @@ def run(directory: Path | None = None, *, until: threading.Event | None = None) 
         release.load_images()
         release.install()
         _attest(cluster)
-        print(_hints(cluster, release, write_examples(place)))
+        # At once: whoever waits for it may read from a pipe.
+        print(_hints(cluster, release, write_examples(place)), flush=True)
         (until or threading.Event()).wait()
 
 

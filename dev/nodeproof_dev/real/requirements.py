@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from nodeproof_dev.errors import NotPossible
 from nodeproof_dev.real import cgroups
 
 PROGRAMS = {
@@ -26,6 +27,17 @@ PROGRAMS = {
 _NAMESPACES = ["unshare", "--pid", "--mount", "--net", "--uts", "--ipc", "--fork"]
 _FIREWALL = "-t nat -A POSTROUTING -m mark --mark 1 -m comment --comment probe -j MASQUERADE"
 _SECONDS = 20
+
+
+def require(directory: Path) -> None:
+    """Go on only where such a cluster can run; ``directory`` is made if it is not there.
+
+    Raises:
+        NotPossible: It cannot; the message says why.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if reason := why_not_here(directory):
+        raise NotPossible(f"a cluster with real nodes cannot run here: {reason}")
 
 
 def why_not_here(directory: Path | None = None) -> str:

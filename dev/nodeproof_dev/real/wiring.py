@@ -29,7 +29,9 @@ def connect_host(addresses: Addresses, middle: Machine, nodes: int) -> None:
         middle.enter,
         [
             "link set lo up",
-            f"link add {_BRIDGE} type bridge",
+            # An address of its own: else it takes that of a port, and another when that goes, and
+            # nobody finds the API server until they ask anew.
+            f"link add {_BRIDGE} address {_hardware(addresses, 0)} type bridge",
             f"address add {addresses.control_plane}/{PREFIX_LENGTH} dev {_BRIDGE}",
             f"address add {addresses.names}/{PREFIX_LENGTH} dev {_BRIDGE}",
             f"link set {_BRIDGE} up",
@@ -57,12 +59,12 @@ def connect_node(
     """
     others = [each for each in range(1, nodes + 1) if each != number]
     # The same at each start: the others remember it.
-    hardware = f"02:00:00:00:{addresses.index:02x}:{number:02x}"
+    port, hardware = f"node{number}", _hardware(addresses, number)
     _ip(
         middle.enter,
         [
-            f"link add {node.name} type veth peer name eth0 address {hardware} netns {node.pid}",
-            f"link set {node.name} master {_BRIDGE} up",
+            f"link add {port} type veth peer name eth0 address {hardware} netns {node.pid}",
+            f"link set {port} master {_BRIDGE} up",
         ],
     )
     _ip(
@@ -86,6 +88,10 @@ def wait_disconnected(addresses: Addresses) -> None:
         return shown.returncode != 0
 
     wait_until(gone, seconds=_GONE_SECONDS, what=f"interface {addresses.interface} to be gone")
+
+
+def _hardware(addresses: Addresses, number: int) -> str:
+    return f"02:00:00:00:{addresses.index:02x}:{number:02x}"
 
 
 def _route(addresses: Addresses, number: int) -> str:
