@@ -45,15 +45,16 @@ class RealPods:
         """Return the path of a pod."""
         return f"/api/v1/namespaces/{self.namespace}/pods/{name}"
 
-    def create(self, name: str, **spec: Any) -> None:
-        """Create a pod of the workload."""
-        metadata = {"name": name, "namespace": self.namespace, "labels": _LABELS}
+    def create(self, name: str, *, serves: bool = True, **spec: Any) -> None:
+        """Create a pod of the workload, one that Services find if it serves."""
+        labels = _LABELS if serves else {}
+        metadata = {"name": name, "namespace": self.namespace, "labels": labels}
         document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
         self.cluster.admin.apply(document | {"spec": workload_spec(**spec)})
 
-    def run(self, name: str, node: str) -> Object:
+    def run(self, name: str, node: str, *, serves: bool = True) -> Object:
         """Create a pod on a node and wait until it is ready."""
-        self.create(name, nodeName=node)
+        self.create(name, serves=serves, nodeName=node)
         return self.wait_ready(name)
 
     def wait_ready(self, name: str) -> Object:

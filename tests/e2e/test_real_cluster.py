@@ -73,8 +73,7 @@ def test_pods_reach_each_other_across_nodes(pods: RealPods) -> None:
 def test_a_service_answers_by_name(pods: RealPods, node: str) -> None:
     pods.serve("front")
     pods.run("server", node)
-    pods.run("client", "node-1")
-    pods.kubectl("label", "pod", "client", "app-")
+    pods.run("client", "node-1", serves=False)
     names = ("front", f"front.{pods.namespace}.svc.cluster.local")
     wait_until(lambda: reached(pods, f"http://{names[0]}/"), seconds=10, what="the Service")
     assert [pods.get("client", f"http://{name}/") for name in names] == ["server"] * 2
