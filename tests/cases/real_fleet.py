@@ -176,6 +176,10 @@ class Fleet:
             what=f"an agent that waits: {reason}",
         )
 
+    def wait_uninstalled(self) -> None:
+        """Wait until a release that was uninstalled before is gone."""
+        self.admin.wait_gone(f"/api/v1/namespaces/{AGENTS_NAMESPACE}", seconds=SETTLE_SECONDS)
+
     def forget(self) -> None:
         """Take all marks off the nodes, and our kinds away: the cluster is as it was found."""
         labels = {objects.GATE_LABEL: None, objects.FLEET_LABEL: None}
