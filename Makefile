@@ -35,7 +35,6 @@ test: $(READY) ## run every test, on a real control plane (ARGS="-k name" to cho
 	@$(BIN)/python -m pytest $(ARGS)
 
 e2e: $(READY) ## test real kubelets, containers and the chart on this machine; takes root (ARGS="-k name" to choose)
-	@$(BIN)/python -m nodeproof_dev build --real
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 lint: $(READY) ## check style, types, walls between packages, and that the lock file is current

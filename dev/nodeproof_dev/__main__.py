@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     if given.command == "build":
-        _build(build.PROGRAMS + (build.NODE_PROGRAMS if given.real else ()))
+        for program in build.PROGRAMS:
+            build.directory_of(program)
     elif given.command == "images":
         command.run(given.output)
     elif given.command == "chart":
@@ -46,18 +47,10 @@ def _run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _build(programs: Sequence[build.Program]) -> None:
-    for program in programs:
-        build.directory_of(program)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m nodeproof_dev", description=_DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    built = commands.add_parser(
-        "build", help="build what the tests need in Go, if it is not there yet"
-    )
-    built.add_argument("--real", action="store_true", help="what real nodes need as well")
+    commands.add_parser("build", help="build what the tests need in Go, if it is not there yet")
     images = commands.add_parser("images", help="build the images, and say how large they are")
     images.add_argument("--output", type=Path, required=True, help="the directory to put them in")
     chart_command = commands.add_parser("chart", help="package the Helm chart")

@@ -49,10 +49,6 @@ class Fleet:
         """Give a node a simulated processor, and let it be its guest."""
         self.node(name).launch_platform(self.platforms.launch(measurement=measurement))
 
-    def take_platform(self, name: str) -> None:
-        """Leave a node without a simulated machine."""
-        (self.node(name).simulated_machine / "machine.json").unlink(missing_ok=True)
-
     def turn(self, name: str, measurement: bytes) -> None:
         """Let a node's processor measure another image from now on, without a reboot."""
         machine = SimulatedMachine.load(self.node(name).simulated_machine)
@@ -176,10 +172,6 @@ class Fleet:
             what=f"an agent that waits: {reason}",
         )
 
-    def wait_uninstalled(self) -> None:
-        """Wait until a release that was uninstalled before is gone."""
-        self.admin.wait_gone(f"/api/v1/namespaces/{AGENTS_NAMESPACE}", seconds=SETTLE_SECONDS)
-
     def forget(self) -> None:
         """Take all marks off the nodes, and our kinds away: the cluster is as it was found."""
         labels = {objects.GATE_LABEL: None, objects.FLEET_LABEL: None}
@@ -188,6 +180,10 @@ class Fleet:
             self.admin.merge_patch(node.path, patch)
         # Held by a replica that could not give it back any more.
         self.admin.delete(objects.LEASE)
+        self.delete_kinds()
+
+    def delete_kinds(self) -> None:
+        """Delete our CRDs, and with them every policy and result."""
         for name in _KINDS:
             self.admin.delete(f"{_CRDS}/{name}.nodeproof.dev")
         for name in _KINDS:
