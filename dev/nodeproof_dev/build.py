@@ -10,25 +10,22 @@ is built when such a cluster is started.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import platformdirs
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from nodeproof_dev.errors import BuildFailed
-from nodeproof_dev.progress import Meter, meter
+from nodeproof_dev.gocommand import Work, packages_of, run_go
+from nodeproof_dev.progress import meter
 from nodeproof_dev.toolchain import find_go, required_version
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,8 +38,6 @@ _KUBERNETES = re.compile(r"^\s*k8s\.io/kubernetes v(\d+)\.(\d+)(\.\S+)$", re.MUL
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 _HELM = re.compile(r"^require helm\.sh/helm/v4 (v\S+)$", re.MULTILINE)
 _HELM_VERSION = "helm.sh/helm/v4/internal/version.version"
-_ERROR_LINES = 20
-_TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +67,6 @@ class Program:
     def binaries(self) -> tuple[str, ...]:
         """Names of what it becomes."""
         return self.others or (self.name,)
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A stage of the build: what shows it, its name, and how many lines Go will say in it."""
-
-    meter: Meter
-    stage: str
-    pieces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +166,13 @@ def _build(program: Program, built: Path, tools: _Tools) -> None:
         shown.show("looking for Go", 0, 0)
         required = required_version(go_mod)
         go = find_go(required, cache=tools.directory, lock=GO_LOCK, fetch=tools.fetch)
-        _go(go, ["mod", "download"], source, _Work(shown, "downloading Go modules", 0))
-        work = _Work(shown, f"compiling {program.title}", len(_packages(go, program)))
+        run_go(go, ["mod", "download"], source, Work(shown, "downloading Go modules", 0))
+        work = Work(
+            shown, f"compiling {program.title}", len(packages_of(go, source, program.packages))
+        )
         partial = built.with_name(f"{built.name}.partial")
         output = [*program.flags(go_mod), "-o", f"{partial}/", *program.packages]
-        _go(go, ["build", "-v", "-trimpath", *output], source, work)
+        run_go(go, ["build", "-v", "-trimpath", *output], source, work)
     shutil.rmtree(built, ignore_errors=True)
     partial.rename(built)
     _prune(program, built.parent)
@@ -213,67 +201,6 @@ def _helm_flags(go_mod: str) -> list[str]:
 
 def _plain_flags(_go_mod: str) -> list[str]:
     return ["-ldflags", "-s -w"]
-
-
-def _environment() -> Mapping[str, str]:
-    return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-
-
-def _packages(go: str, program: Program) -> list[str]:
-    listed = subprocess.run(
-        [go, "list", "-deps", *program.packages],
-        cwd=program.source,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return listed.stdout.splitlines()
-
-
-def _go(go: str, arguments: list[str], source: Path, work: _Work) -> None:
-    process = subprocess.Popen(
-        [go, *arguments],
-        cwd=source,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines: list[str] = []
-    with process:
-        try:
-            _follow(process, lines, work)
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode:
-        raise BuildFailed(
-            f"go {arguments[0]} failed in {source}", observed="\n".join(lines[-_ERROR_LINES:])
-        )
-
-
-def _follow(process: subprocess.Popen[str], lines: list[str], work: _Work) -> None:
-    assert process.stderr is not None  # noqa: S101 - asked for as a pipe
-    # The compiler's lines come when a package is done, which may be seldom: a thread collects.
-    reader = threading.Thread(target=_collect, args=(process.stderr, lines), daemon=True)
-    reader.start()
-    while not _ended(process):
-        work.meter.show(work.stage, min(len(lines), work.pieces), work.pieces)
-    reader.join()
-
-
-def _ended(process: subprocess.Popen[str]) -> bool:
-    try:
-        process.wait(_TICK_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _collect(stream: IO[str], lines: list[str]) -> None:
-    for line in stream:
-        lines.append(line.rstrip())  # noqa: PERF401 - the other thread counts them as they come
 
 
 def _prune(program: Program, builds: Path) -> None:

@@ -56,6 +56,17 @@ def add_log_flags(parser: argparse.ArgumentParser, *, level: str = "info") -> No
     flag(logging, "--log-level", choices=logs.LEVELS, default=level)
 
 
+def seconds(text: str) -> float:
+    """Return what a flag says as a whole number of seconds.
+
+    Raises:
+        ArgumentTypeError: It says something else.
+    """
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return float(text)
+
+
 def default_from_environment(
     parser: argparse.ArgumentParser,
     environment: Mapping[str, str],

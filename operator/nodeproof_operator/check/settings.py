@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nodeproof_operator.flags import (
     command_parser,
     default_from_environment,
     flag,
+    seconds,
 )
 
 _DESCRIPTION = """\
@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     flag(
         how,
         "--wait",
-        type=_seconds,
+        type=seconds,
         default=0.0,
         metavar="SECONDS",
         help="look again until nothing has failed, at most so long; default: %(default)g",
@@ -88,9 +88,3 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         log_format=given.log_format,
         log_level=given.log_level,
     )
-
-
-def _seconds(text: str) -> float:
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return float(text)

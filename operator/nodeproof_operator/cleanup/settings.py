@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from nodeproof_operator.flags import (
     command_parser,
     default_from_environment,
     flag,
+    seconds,
 )
 
 KEEP, DELETE = "keep", "delete"
@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     flag(
         what,
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=120.0,
         metavar="SECONDS",
         help="how long failing Nodes are tried again; default: %(default)g",
@@ -96,9 +96,3 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         log_format=given.log_format,
         log_level=given.log_level,
     )
-
-
-def _seconds(text: str) -> float:
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return float(text)
